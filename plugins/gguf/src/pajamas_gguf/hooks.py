@@ -1,0 +1,45 @@
+"""The GGUF backend's hooks. The engine is imported by the modules that these functions import, never by this one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pajamas.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from pajamas.types import Artifact, BackendInfo, Chunk, GenerateRequest, LoadOptions, QuantizeJob, Session
+
+FORMAT = "gguf"
+
+
+@hookimpl
+def describe() -> BackendInfo:
+    from pajamas_gguf.backend import describe
+
+    return describe()
+
+
+@hookimpl
+def quantize(job: QuantizeJob) -> Artifact | None:
+    if job.format != FORMAT:
+        return None
+    from pajamas_gguf.quantize.pipeline import quantize
+
+    return quantize(job)
+
+
+@hookimpl
+def load(artifact: Artifact, options: LoadOptions) -> Session | None:
+    if artifact.format != FORMAT:
+        return None
+    from pajamas_gguf.session.load import load
+
+    return load(artifact, options)
+
+
+@hookimpl
+def generate(session: Session, request: GenerateRequest) -> Iterator[Chunk] | None:
+    if session.backend != FORMAT:
+        return None
+    return session.generate(request)
