@@ -1,0 +1,152 @@
+"""Which backend serves this artifact and these features, on which device, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from attrs import frozen
+
+from pajamas.backend import Backend
+from pajamas.errors import DeviceNotFound, EngineMissing, PajamasError, UnsupportedFeature
+from pajamas.plugins import PluginHost
+from pajamas.types import BackendInfo, Feature
+
+DEVICES = ("cuda", "metal", "cpu")
+"""What `--backend` accepts besides a backend's name: where the layers run."""
+
+
+@frozen(kw_only=True)
+class Choice:
+    """The backend that was chosen, and the reasoning in the order in which it was done."""
+
+    backend: Backend
+    info: BackendInfo
+    device: str | None
+    reasons: tuple[str, ...]
+
+
+def choose(
+    host: PluginHost, format: str, wanted: str | None = None, needs: Iterable[Feature] = (), *, runnable: bool = True
+) -> Choice:
+    """Choose the backend for artifacts of `format`.
+
+    Args:
+        host: the installed plugins.
+        format: "gguf", "mlx", "safetensors".
+        wanted: what `--backend` said: a backend's name, a device word, or None.
+        needs: features that the request needs.
+        runnable: False accepts a backend whose engine cannot run here, for work that needs no engine.
+
+    Raises:
+        UsageError: `wanted` names nothing that is installed.
+        DeviceNotFound: the device is not here.
+        UnsupportedFeature: no backend for the format, or none with these features; those that have them are named.
+        EngineMissing: the only fitting backend cannot run here.
+        PluginError: the backend that was asked for by name is broken.
+    """
+    needed = frozenset(needs)
+    device = wanted if wanted in DEVICES else None
+    reasons = [f"The artifact's format is {format}."]
+    if device:
+        reasons.append(f"--backend {device} is a device: the backend follows from the format.")
+    elif wanted:
+        reasons.append(f"--backend {wanted} names the backend.")
+    refusals: list[PajamasError] = []
+    for backend in _candidates(host, format, None if device else wanted):
+        info = backend.describe() if wanted == backend.name else _guarded(backend, refusals)
+        if info is None:
+            reasons.append(f"{backend.name}: it cannot describe itself.")
+            continue
+        refusal = _refusal(info, format, needed, device, runnable)
+        if refusal is None:
+            reasons.append(f"{backend.name}: {_praise(info, needed, device)}: chosen.")
+            return Choice(backend=backend, info=info, device=device, reasons=tuple(reasons))
+        reasons.append(f"{backend.name}: {refusal.what}")
+        refusals.append(refusal)
+    raise _verdict(host, format, needed, refusals)
+
+
+def _candidates(host: PluginHost, format: str, wanted: str | None) -> Iterator[Backend]:
+    """The named backend alone; else the one called like the format first, so that no other need be imported."""
+    if wanted:
+        yield host.backend(wanted)
+        return
+    names = host.backend_names()
+    if format in names:
+        yield from host.working_backends([format])
+    yield from host.working_backends([name for name in names if name != format])
+
+
+def _guarded(backend: Backend, refusals: list[PajamasError]) -> BackendInfo | None:
+    try:
+        return backend.describe()
+    except PajamasError as error:
+        refusals.append(error)
+        return None
+
+
+def _refusal(
+    info: BackendInfo, format: str, needed: frozenset[Feature], device: str | None, runnable: bool
+) -> PajamasError | None:
+    if format not in info.formats:
+        return UnsupportedFeature(
+            f"Backend {info.name!r} does not take {format} artifacts.",
+            f"It takes {', '.join(info.formats) or 'none'}.",
+            "Leave --backend out to let the format decide, or convert the model for this backend.",
+        )
+    if missing := needed - info.features:
+        return UnsupportedFeature(
+            f"Backend {info.name!r} does not support {_words(missing)}.",
+            f"It supports {_words(info.features)}.",
+            "Leave the option out, or use a backend that supports it.",
+        )
+    if runnable and info.unavailable:
+        return EngineMissing(f"Backend {info.name!r} cannot run here.", info.unavailable, info.fix)
+    if device and device not in info.devices:
+        return DeviceNotFound(
+            f"There is no {device} device for backend {info.name!r} here.",
+            f"It can use: {', '.join(info.devices)}.",
+            "See `pajamas doctor` for what was found and what is missing.",
+        )
+    return None
+
+
+def _verdict(host: PluginHost, format: str, needed: frozenset[Feature], refusals: list[PajamasError]) -> PajamasError:
+    """The one error that says most: of a backend that takes the format, if there is any."""
+    fitting = [error for error in refusals if not error.what.endswith(f"does not take {format} artifacts.")]
+    if len(fitting) == 1:
+        return _naming_others(host, fitting[0], needed)
+    if fitting:
+        whys = " ".join(error.what for error in fitting)
+        return UnsupportedFeature(f"No backend can serve this {format} artifact.", whys, fitting[0].fix)
+    if len(refusals) == 1:
+        return refusals[0]
+    return UnsupportedFeature(
+        f"No installed backend takes {format} artifacts.",
+        f"Installed backends: {', '.join(host.backend_names()) or 'none'}.",
+        f"Install one that does, for example: pip install pajamas-{format}",
+    )
+
+
+def _naming_others(host: PluginHost, error: PajamasError, needed: frozenset[Feature]) -> PajamasError:
+    if not isinstance(error, UnsupportedFeature) or not needed:
+        return error
+    able = [
+        backend.name
+        for backend in host.working_backends()
+        if (info := _guarded(backend, [])) is not None and needed <= info.features
+    ]
+    fix = f"Backends that support it: {', '.join(able)}." if able else "No installed backend supports it."
+    return UnsupportedFeature(error.what, error.why, fix)
+
+
+def _praise(info: BackendInfo, needed: frozenset[Feature], device: str | None) -> str:
+    parts = ["it takes the format"]
+    if needed:
+        parts.append(f"supports {_words(needed)}")
+    parts.append(f"runs on {device or info.devices[0]}" if info.devices else "runs here")
+    return ", ".join(parts)
+
+
+def _words(features: Iterable[Feature]) -> str:
+    return ", ".join(sorted(feature.value for feature in features)) or "no optional feature"

@@ -1,0 +1,105 @@
+"""Profiles and precision strings: from what a person asks for to one scheme for each format."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from pajamas.errors import UsageError
+
+
+@frozen(kw_only=True)
+class Profile:
+    """A balance of size and quality, with the largest perplexity increase that it accepts."""
+
+    name: str
+    schemes: dict[str, str]
+    """Format to scheme."""
+    threshold: float
+    """Per cent of perplexity above the 16-bit original."""
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile(name="balanced", schemes={"gguf": "Q4_K_M", "mlx": "4bit"}, threshold=5.0),
+        Profile(name="ultra", schemes={"gguf": "Q3_K_M", "mlx": "4bit"}, threshold=12.0),
+        Profile(name="hq", schemes={"gguf": "Q6_K", "mlx": "8bit"}, threshold=2.0),
+    )
+}
+_INFERRED = {"q4_k_m": "balanced", "4bit": "balanced", "q3_k_m": "ultra", "q6_k": "hq", "8bit": "hq"}
+
+
+@frozen(kw_only=True)
+class Target:
+    """One artifact to make."""
+
+    format: str
+    scheme: str
+    profile: Profile | None
+    """None: the scheme has no threshold, and the verdict is "measured, not judged"."""
+    aggressive: bool = False
+
+
+def resolve_targets(
+    formats: list[str], precision: str | None = None, profile: str | None = None, aggressive: bool = False
+) -> list[Target]:
+    """One target for each format.
+
+    `precision` holds one scheme for each format, in their order, separated by colons (`q4_k_m:4bit`). Without it the
+    profile decides, `balanced` where none is named and `ultra` with `aggressive`. `aggressive` never changes a GGUF
+    scheme that was named.
+
+    Raises:
+        UsageError: unknown profile, a format twice, or another number of schemes than of formats.
+    """
+    if not formats or len(set(formats)) != len(formats):
+        raise UsageError(f"Formats {','.join(formats)!r} make no sense.", "Name each format once.", "--formats gguf")
+    if profile is not None and profile not in PROFILES:
+        raise UsageError(f"There is no profile {profile!r}.", f"Profiles: {', '.join(PROFILES)}.", "--profile balanced")
+    if precision is None:
+        chosen = PROFILES[profile or ("ultra" if aggressive else "balanced")]
+        return [
+            Target(
+                format=format, scheme=_scheme_of(chosen, format), profile=chosen, aggressive=_uniform(chosen, format)
+            )
+            for format in formats
+        ]
+    schemes = [scheme.strip() for scheme in precision.split(":")]
+    if len(schemes) != len(formats) or not all(schemes):
+        raise UsageError(
+            f"Precision {precision!r} does not match the formats {','.join(formats)!r}.",
+            f"It names {len(schemes)} scheme(s) for {len(formats)} format(s).",
+            "Give one scheme a format, in their order: --formats gguf,mlx --precision q4_k_m:4bit",
+        )
+    return [
+        Target(
+            format=format,
+            scheme=scheme.upper() if format == "gguf" else scheme.lower(),
+            profile=PROFILES[profile] if profile else _inferred(format, scheme, aggressive),
+            aggressive=aggressive and format != "gguf",
+        )
+        for format, scheme in zip(formats, schemes, strict=True)
+    ]
+
+
+def _scheme_of(profile: Profile, format: str) -> str:
+    try:
+        return profile.schemes[format]
+    except KeyError:
+        raise UsageError(
+            f"Profile {profile.name!r} has no scheme for the format {format!r}.",
+            f"Profiles know {', '.join(profile.schemes)}.",
+            "Name the scheme with --precision.",
+        ) from None
+
+
+def _uniform(profile: Profile, format: str) -> bool:
+    """The ultra profile's MLX recipe is the uniform one."""
+    return profile.name == "ultra" and format != "gguf"
+
+
+def _inferred(format: str, scheme: str, aggressive: bool) -> Profile | None:
+    if aggressive and format != "gguf":
+        return PROFILES["ultra"] if scheme.lower() == "4bit" else None
+    name = _INFERRED.get(scheme.lower())
+    return PROFILES[name] if name else None
