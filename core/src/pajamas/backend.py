@@ -44,10 +44,10 @@ class Backend:
         ]
         return self._manager.subset_hook_caller(hook, others)
 
-    def describe(self) -> BackendInfo:
+    def describe(self, *, thorough: bool = False) -> BackendInfo:
         """Raises PluginLoadError where the plugin fails to describe itself: such a backend cannot be chosen."""
         try:
-            info = cast("BackendInfo | None", self._hook("describe")())
+            info = cast("BackendInfo | None", self._hook("describe")(thorough=thorough))
         except PajamasError:
             raise
         except Exception as error:  # guarded: a plugin's fault is named as such

@@ -39,11 +39,14 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec(firstresult=True)
-def describe() -> BackendInfo | None:
+def describe(thorough: bool = False) -> BackendInfo | None:
     """Say what this backend can do, and why it cannot do it on this machine.
 
-    Called by `pajamas plugins`, `pajamas doctor` and the dispatcher, for one backend at a time. It must be quick (well
-    under a second): look for the engine by metadata or `importlib.util.find_spec`, do not load it.
+    Called by `pajamas plugins`, `pajamas doctor` and the dispatcher, for one backend at a time.
+
+    :param thorough: False (the dispatcher): be quick, well under a second; look for the engine by metadata or
+        `importlib.util.find_spec`, do not load it. True (`pajamas doctor`): try the engine, in a child process if it
+        could crash, for some seconds at most. An implementation that makes no difference leaves the argument out.
 
     Return the record, with `unavailable` set to a one-line reason where the engine is missing or broken and `fix` set
     to what a person can do. Stops at the first non-None result; only one backend is asked.

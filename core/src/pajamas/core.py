@@ -1,0 +1,136 @@
+"""The library's front door: `run()`, with one typed signature for each operation.
+
+>>> import pajamas
+>>> result = pajamas.run("convert", model="tiny", output="models/tiny")
+>>> result.gguf_path
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from pajamas.errors import UsageError
+
+if TYPE_CHECKING:
+    from pajamas.operations.converting import ConvertOptions, ConvertResult
+    from pajamas.operations.doctor import Diagnosis
+    from pajamas.operations.generation import GenerateResult
+    from pajamas.operations.info import ModelInfo
+    from pajamas.operations.inventory import Inventory
+    from pajamas.operations.plugin_list import PluginStatus
+    from pajamas.operations.pulling import PullResult
+    from pajamas.operations.verifying import VerifyResult
+    from pajamas.plugins import PluginHost
+    from pajamas.progress import Progress
+    from pajamas.runtime import Runtime
+
+OPERATIONS = {
+    "info": "pajamas.operations.info:info",
+    "pull": "pajamas.operations.pulling:pull",
+    "convert": "pajamas.operations.converting:convert",
+    "verify": "pajamas.operations.verifying:verify",
+    "load": "pajamas.runtime:Runtime",
+    "generate": "pajamas.operations.answering:generate",
+    "list": "pajamas.operations.inventory:list_models",
+    "plugins": "pajamas.operations.plugin_list:list_plugins",
+    "doctor": "pajamas.operations.doctor:diagnose",
+}
+"""Operation to the function behind it, imported when it is run."""
+
+
+@overload
+def run(
+    operation: Literal["info"],
+    *,
+    model: str | None = ...,
+    contexts: Sequence[int] = ...,
+    progress: Progress = ...,
+    host: PluginHost | None = ...,
+) -> ModelInfo: ...
+@overload
+def run(
+    operation: Literal["pull"], *, model: str | None = ..., progress: Progress = ..., host: PluginHost | None = ...
+) -> PullResult: ...
+@overload
+def run(
+    operation: Literal["convert"],
+    *,
+    model: str | None = ...,
+    output: str | Path | None = ...,
+    formats: Sequence[str] = ...,
+    precision: str | None = ...,
+    profile: str | None = ...,
+    aggressive: bool = ...,
+    validate: bool = ...,
+    dry_run: bool = ...,
+    force: bool = ...,
+    options: ConvertOptions = ...,
+    command: str = ...,
+    progress: Progress = ...,
+    host: PluginHost | None = ...,
+) -> ConvertResult: ...
+@overload
+def run(operation: Literal["verify"], *, path: str | Path, progress: Progress = ...) -> VerifyResult: ...
+@overload
+def run(
+    operation: Literal["load"],
+    *,
+    path: str | Path | None = ...,
+    backend: str | None = ...,
+    isolated: bool = ...,
+    **options: Any,
+) -> Runtime: ...
+@overload
+def run(
+    operation: Literal["generate"],
+    *,
+    model: str | None = ...,
+    prompt: str | None = ...,
+    backend: str | None = ...,
+    isolated: bool = ...,
+    **options: Any,
+) -> GenerateResult: ...
+@overload
+def run(operation: Literal["list"], *, host: PluginHost | None = ...) -> Inventory: ...
+@overload
+def run(operation: Literal["plugins"], *, host: PluginHost | None = ...) -> tuple[PluginStatus, ...]: ...
+@overload
+def run(operation: Literal["doctor"], *, host: PluginHost | None = ...) -> tuple[Diagnosis, ...]: ...
+
+
+def run(operation: str, **request: Any) -> Any:
+    """Run one operation: the same thing that the command of that name does, with records for results.
+
+    Args:
+        operation: a key of `OPERATIONS`.
+        request: its arguments, as the typed signatures above say. `host` is a `plugins.PluginHost` to use instead of
+            a fresh one, `progress` what is told how far long work is.
+
+    Raises:
+        UsageError: no such operation, an unknown argument (with the nearest known ones), or one that is missing.
+        PajamasError: what the operation raises.
+    """
+    if operation not in OPERATIONS:
+        raise UsageError(f"There is no operation {operation!r}.", f"Operations: {', '.join(OPERATIONS)}.", "")
+    module, _, name = OPERATIONS[operation].partition(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    _check_arguments(operation, function, request)
+    return function(**request)
+
+
+def _check_arguments(operation: str, function: Callable[..., Any], request: dict[str, Any]) -> None:
+    signature = inspect.signature(function)
+    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values())
+    for name in request:
+        if name not in signature.parameters and not open_ended:
+            near = difflib.get_close_matches(name, signature.parameters) or list(signature.parameters)
+            raise UsageError(f"{operation} has no argument {name!r}.", f"Did you mean: {', '.join(near)}?", "")
+    try:
+        signature.bind(**request)
+    except TypeError as error:
+        raise UsageError(f"{operation} cannot be run with these arguments.", f"{error}.", "") from error

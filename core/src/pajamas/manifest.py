@@ -1,0 +1,165 @@
+"""`manifest.json`: the receipts of the artifacts in a folder, written atomically.
+
+The schema is documented in docs/manifest.md. `SCHEMA` changes its number when a field changes its meaning or goes away;
+a reader takes every manifest of its own number and ignores fields that it does not know.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cattrs
+from attrs import evolve, field, frozen
+from cattrs.gen import make_dict_unstructure_fn
+
+from pajamas.errors import ModelFileError, ModelNotFound
+from pajamas.types import Architecture, TensorInfo
+
+SCHEMA = 1
+FILE_NAME = "manifest.json"
+
+
+@frozen(kw_only=True)
+class SourceRecord:
+    """What an artifact was made from."""
+
+    text: str
+    """As it was asked for."""
+    repo_id: str | None = None
+    revision: str | None = None
+    commit: str | None = None
+    files: Mapping[str, str] = field(factory=dict)
+    """sha256 of the small files that decide what the model is: config.json, tokenizer.json and the like."""
+
+
+@frozen(kw_only=True)
+class Receipt:
+    """One artifact: what it is, how it was made, and how to tell that it is still the same."""
+
+    format: str
+    scheme: str | None
+    profile: str | None
+    path: str
+    """Relative to the manifest, with forward slashes: a file, or a folder."""
+    size: int
+    """Bytes of weights."""
+    files: Mapping[str, str]
+    """sha256 of each file of the artifact, by its path relative to the manifest."""
+    tensor_digest: str
+    """sha256 over names, types, shapes and bytes of all tensors: equal however the file's metadata differ."""
+    tokenizer_digest: str | None
+    template_digest: str | None
+    parameters: int | None
+    bits_per_weight: float | None
+    architecture: Architecture | None
+    tensor_types: Mapping[str, int]
+    """Type to number of tensors."""
+    tensors: tuple[TensorInfo, ...]
+    backend: str
+    engine: str
+    engine_version: str | None
+    pajamas_version: str
+    plugin: str
+    """Distribution and version of the backend."""
+    command: str
+    created: str
+    """UTC, ISO 8601."""
+    source: SourceRecord
+    notes: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(factory=dict)
+    validation: Mapping[str, Any] | None = None
+    """The measured quality; None while it was not measured."""
+
+
+@frozen(kw_only=True)
+class Manifest:
+    name: str
+    schema: int = SCHEMA
+    artifacts: tuple[Receipt, ...] = ()
+
+    def with_receipt(self, receipt: Receipt) -> Manifest:
+        """Replaces an earlier receipt of the same path."""
+        others = tuple(other for other in self.artifacts if other.path != receipt.path)
+        return evolve(self, artifacts=(*others, receipt))
+
+
+_converter = cattrs.Converter(forbid_extra_keys=False)
+for _record in (TensorInfo, Architecture):
+    # Thousands of tensors: what says nothing (None) is left out.
+    _converter.register_unstructure_hook(
+        _record, make_dict_unstructure_fn(_record, _converter, _cattrs_omit_if_default=True)
+    )
+
+
+def to_plain(record: Any) -> Any:
+    """A record as JSON's own types."""
+    return _converter.unstructure(record)
+
+
+def write(folder: Path, manifest: Manifest) -> Path:
+    """Write the folder's manifest; a reader sees the old one or the new one, never a part."""
+    path = folder / FILE_NAME
+    text = json.dumps(to_plain(manifest), indent=2, ensure_ascii=False) + "\n"
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{FILE_NAME}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def read(path: Path) -> Manifest:
+    """Read `path`, a manifest or the folder that holds it.
+
+    Raises:
+        ModelNotFound: there is none.
+        ModelFileError: it is damaged, or of a newer schema than this pajamas knows.
+    """
+    path = path / FILE_NAME if path.is_dir() else path
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelNotFound(
+            f"There is no manifest at {path}.",
+            "Only artifacts that pajamas made have one.",
+            "Name the folder that `pajamas convert` wrote.",
+        ) from None
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"The manifest {path} cannot be read.", str(error), "Convert the model again.") from error
+    if not isinstance(data, dict) or not isinstance(data.get("schema"), int):
+        raise ModelFileError(
+            f"{path} is not a pajamas manifest.", "It has no schema number.", "Convert the model again."
+        )
+    if data["schema"] > SCHEMA:
+        raise ModelFileError(
+            f"The manifest {path} is of schema {data['schema']}.",
+            f"This pajamas knows schemas up to {SCHEMA}.",
+            "pip install -U pajamas",
+        )
+    try:
+        return _converter.structure(data, Manifest)
+    except Exception as error:  # cattrs raises groups of whatever the wrong values raised
+        why = "; ".join(cattrs.transform_error(error))
+        raise ModelFileError(f"The manifest {path} is damaged.", why, "Convert the model again.") from error
+
+
+def find_receipt(artifact: Path) -> tuple[Path, Receipt] | None:
+    """The receipt of an artifact in the manifest beside or above it, with the manifest's folder; None if it has none."""
+    for folder in (artifact.parent, artifact.parent.parent):
+        if not (folder / FILE_NAME).is_file():
+            continue
+        for receipt in read(folder).artifacts:
+            if (folder / receipt.path).resolve() == artifact.resolve():
+                return folder, receipt
+    return None

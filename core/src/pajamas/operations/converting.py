@@ -1,0 +1,243 @@
+"""From a source model to receipted artifacts, one for each format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from pajamas import hub, manifest, receipts, store
+from pajamas.architecture import detect_architecture
+from pajamas.dispatch import Choice, choose
+from pajamas.errors import PajamasError, TargetExists, UnsupportedFeature, UnsupportedModel, UsageError
+from pajamas.manifest import Manifest, Receipt
+from pajamas.modelfiles import LocalFiles, ModelFiles
+from pajamas.operations.resolving import model_name, resolve
+from pajamas.plugins import PluginHost
+from pajamas.profiles import Target, resolve_targets
+from pajamas.progress import NO_PROGRESS, Progress
+from pajamas.source import Source
+from pajamas.types import Architecture, Artifact, QuantizeJob
+
+
+@frozen(kw_only=True)
+class ConvertResult:
+    """What was made, or with a dry run would be made."""
+
+    name: str
+    source: Source
+    architecture: Architecture
+    folder: Path
+    targets: tuple[Target, ...]
+    artifacts: tuple[Artifact, ...]
+    """In the order of `targets`, without the failed ones."""
+    receipts: tuple[Receipt, ...] = ()
+    manifest_path: Path | None = None
+    failures: Mapping[str, PajamasError] = field(factory=dict)
+    """Format to what went wrong; the other formats are made all the same."""
+    source_size: int = 0
+    """Bytes of the source's weights."""
+
+    def _path(self, format: str) -> Path | None:
+        return next((artifact.path for artifact in self.artifacts if artifact.format == format), None)
+
+    @property
+    def gguf_path(self) -> Path | None:
+        return self._path("gguf")
+
+    @property
+    def mlx_path(self) -> Path | None:
+        return self._path("mlx")
+
+    @property
+    def size_mb(self) -> float:
+        """Megabytes (10^6) of all artifacts."""
+        return sum(artifact.size for artifact in self.artifacts) / 1e6
+
+
+@frozen(kw_only=True)
+class ConvertOptions:
+    """The options of a conversion that go to the backend as they are; see `types.QuantizeJob`."""
+
+    threads: int | None = None
+    outtype: str | None = None
+    tensor_types: tuple[tuple[str, str], ...] = ()
+    embedding_type: str | None = None
+    output_type: str | None = None
+    keep_16bit: bool = False
+    converter: str | None = None
+
+
+def convert(
+    model: str | None = None,
+    output: str | Path | None = None,
+    formats: Sequence[str] = ("gguf",),
+    precision: str | None = None,
+    profile: str | None = None,
+    aggressive: bool = False,
+    validate: bool = False,
+    dry_run: bool = False,
+    force: bool = False,
+    options: ConvertOptions = ConvertOptions(),
+    *,
+    command: str = "",
+    progress: Progress = NO_PROGRESS,
+    host: PluginHost | None = None,
+) -> ConvertResult:
+    """Download, convert and quantize a model, and write its manifest.
+
+    Args:
+        model: a Hub id, a local folder, an alias, or a 16-bit GGUF file; None is the default model.
+        output: the folder of the result, or for one GGUF the file; None is a folder of the model store.
+        formats: "gguf", "mlx" ...
+        precision: one scheme for each format, separated by colons; None lets the profile decide.
+        profile: "balanced", "ultra" or "hq".
+        aggressive: uniform low precision where the format has a mixed recipe.
+        validate: measure the result against the original.
+        dry_run: compute sizes and memory from headers alone; nothing is downloaded but headers, nothing written.
+        force: replace what is there.
+        command: the command line, for the receipt.
+
+    Raises:
+        UsageError, TargetExists: before anything is downloaded.
+        UnsupportedModel: no converter for this architecture.
+        PajamasError: of the first format, if all failed; else failures are in the result.
+    """
+    host = host or PluginHost()
+    if validate and "validate" not in {entry.name for entry in host.entries("pajamas.plugins")}:
+        raise UnsupportedFeature(
+            "--validate needs a plugin that measures quality.", "None is installed.", "pip install pajamas-validate"
+        )
+    targets = resolve_targets(list(formats), precision, profile, aggressive)
+    choices = [choose(host, target.format) for target in targets]
+    source = resolve(host, model)
+    name = model_name(host, model, source)
+    folder, paths = _paths(output, name, targets)
+    if not (force or dry_run):
+        _refuse_existing(paths)
+    source, files = hub.open_files(source)
+    architecture = detect_architecture(files) or _detect_by_backends(host, files)
+    if not dry_run:
+        source, here = hub.download(source, progress=progress)
+        files = LocalFiles(here)
+    jobs = [
+        QuantizeJob(
+            files=files,
+            source=source,
+            architecture=architecture,
+            format=target.format,
+            scheme=target.scheme,
+            output=path,
+            name=name,
+            force=force,
+            dry_run=dry_run,
+            aggressive=target.aggressive,
+            threads=options.threads,
+            outtype=options.outtype,
+            tensor_types=options.tensor_types,
+            embedding_type=options.embedding_type,
+            output_type=options.output_type,
+            keep_16bit=options.keep_16bit,
+            converter=options.converter,
+            progress=progress,
+        )
+        for target, path in zip(targets, paths, strict=True)
+    ]
+    result = ConvertResult(
+        name=name,
+        source=source,
+        architecture=architecture,
+        folder=folder,
+        targets=tuple(targets),
+        artifacts=(),
+        source_size=weights_size(files),
+    )
+    for target, choice, job in zip(targets, choices, jobs, strict=True):
+        result = _make(result, target, choice, job, command)
+    if result.failures and not result.artifacts:
+        raise next(iter(result.failures.values()))
+    return result
+
+
+def _make(result: ConvertResult, target: Target, choice: Choice, job: QuantizeJob, command: str) -> ConvertResult:
+    try:
+        if not job.dry_run:
+            job.output.parent.mkdir(parents=True, exist_ok=True)
+        artifact = choice.backend.quantize(job)
+        if job.dry_run:
+            return evolve(result, artifacts=(*result.artifacts, artifact))
+        receipt = receipts.make_receipt(result.folder, job, artifact, target, choice, command)
+        with receipts.locked(result.folder):
+            path = manifest.write(result.folder, _manifest_of(result).with_receipt(receipt))
+    except PajamasError as error:
+        return evolve(result, failures={**result.failures, target.format: error})
+    return evolve(
+        result,
+        artifacts=(*result.artifacts, artifact),
+        receipts=(*result.receipts, receipt),
+        manifest_path=path,
+    )
+
+
+def _manifest_of(result: ConvertResult) -> Manifest:
+    """What the folder's manifest says already; receipts whose artifact is gone are dropped."""
+    if not (result.folder / manifest.FILE_NAME).is_file():
+        return Manifest(name=result.name)
+    found = manifest.read(result.folder)
+    return evolve(found, artifacts=tuple(item for item in found.artifacts if (result.folder / item.path).exists()))
+
+
+def _paths(output: str | Path | None, name: str, targets: list[Target]) -> tuple[Path, list[Path]]:
+    """The manifest's folder and each target's path, in design.md's layout."""
+    if output is not None and Path(output).suffix == ".gguf":
+        if [target.format for target in targets] != ["gguf"]:
+            raise UsageError(
+                f"--output {output} is one file.", "A file holds one GGUF.", "Name a folder for other or more formats."
+            )
+        path = Path(output).expanduser()
+        return path.parent, [path]
+    folder = store.models_folder() / name.lower() if output is None else Path(output).expanduser()
+    return folder, [folder / target.format / _file_name(name, target) for target in targets]
+
+
+def _file_name(name: str, target: Target) -> str:
+    """gguf: one file a scheme in one folder; elsewhere the format's folder is the artifact."""
+    return f"{name.lower()}-{target.scheme.lower()}.gguf" if target.format == "gguf" else ""
+
+
+def _refuse_existing(paths: list[Path]) -> None:
+    for path in paths:
+        if path.is_file() or (path.is_dir() and any(path.iterdir())):
+            raise TargetExists(
+                f"{path} is there already.", "Nothing is replaced unasked.", "Use --force, or another --output."
+            )
+
+
+def _detect_by_backends(host: PluginHost, files: ModelFiles) -> Architecture:
+    """For files that core cannot read: every backend is asked, and those that answer must agree."""
+    answers: dict[str, Any] = {}
+    for backend in host.working_backends():
+        answer = backend.detect_architecture(files)
+        if answer is not None:
+            answers[backend.name] = answer
+    if len(set(map(repr, answers.values()))) > 1:
+        raise UnsupportedModel(
+            f"It is not clear what {files.origin} is.",
+            f"Backends {' and '.join(answers)} read it differently.",
+            "Disable the one that is wrong: PAJAMAS_DISABLE_PLUGINS=NAME",
+        )
+    if not answers:
+        raise UnsupportedModel(
+            f"{files.origin} is not a model that pajamas can read.",
+            "It has neither a config.json nor a GGUF header.",
+            "Name a Hugging Face model or a GGUF file.",
+        )
+    return next(iter(answers.values()))
+
+
+def weights_size(files: ModelFiles) -> int:
+    """Bytes of weight files, as they lie in the source."""
+    sizes = files.sizes()
+    return sum(size for name, size in sizes.items() if name.endswith((".safetensors", ".gguf")))

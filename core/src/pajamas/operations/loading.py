@@ -1,0 +1,192 @@
+"""From a model reference to a loaded session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import evolve, frozen
+
+from pajamas import hub, manifest, store
+from pajamas.dispatch import DEVICES, Choice, choose
+from pajamas.errors import ModelNotFound, PajamasError, Unsupported, UnsupportedModel, UsageError
+from pajamas.modelfiles import LocalFiles, read_json
+from pajamas.operations.resolving import resolve
+from pajamas.plugins import PluginHost
+from pajamas.progress import NO_PROGRESS, Progress
+from pajamas.types import Artifact, Feature, LoadOptions, Session
+
+if TYPE_CHECKING:
+    from pajamas.manifest import Receipt
+    from pajamas.source import Source
+
+
+@frozen(kw_only=True)
+class Selection:
+    """What will be loaded, and by which backend."""
+
+    artifact: Artifact
+    choice: Choice
+
+
+def open_session(
+    model: str | None = None,
+    backend: str | None = None,
+    options: LoadOptions = LoadOptions(),
+    isolated: bool = False,
+    needs: Iterable[Feature] = (),
+    *,
+    progress: Progress = NO_PROGRESS,
+    host: PluginHost | None = None,
+) -> Session:
+    """Load a model.
+
+    Args:
+        model: a path, a Hub id, an alias; None is the default model.
+        backend: a backend's name or a device word; None lets the format decide.
+        isolated: keep the session in a child process, so that an engine that crashes does not take this one along.
+        needs: features that the session must have.
+
+    Raises:
+        PajamasError: see `select`, and what the backend's `load` raises.
+    """
+    host = host or PluginHost()
+    selection = select(model, backend, needs, progress=progress, host=host)
+    return open_selection(selection, options, isolated=isolated)
+
+
+def open_selection(selection: Selection, options: LoadOptions = LoadOptions(), *, isolated: bool = False) -> Session:
+    choice = selection.choice
+    if choice.device:
+        options = evolve(options, device=choice.device)
+    if isolated:
+        from pajamas.worker.client import WorkerSession
+
+        return WorkerSession.start(choice.backend.name, selection.artifact, options)
+    return choice.backend.load(selection.artifact, options)
+
+
+def select(
+    model: str | None,
+    backend: str | None = None,
+    needs: Iterable[Feature] = (),
+    *,
+    progress: Progress = NO_PROGRESS,
+    host: PluginHost | None = None,
+) -> Selection:
+    """Find (and download, if it is an artifact on the Hub) what `model` names, and the backend for it.
+
+    Raises:
+        ModelNotFound: there is no such model.
+        UnsupportedModel: it is a source model that no installed backend loads as it is; the message says how to
+            convert it.
+        UsageError: the folder holds several artifacts and nothing says which.
+        PajamasError: what `dispatch.choose` raises.
+    """
+    host = host or PluginHost()
+    source = resolve(host, model)
+    needs = frozenset(needs)
+    if source.kind == "file":
+        assert source.path is not None
+        return _of_path(host, source.path, "gguf", backend, needs)
+    if source.kind == "hub":
+        return _of_hub(host, source, backend, needs, progress)
+    assert source.path is not None
+    if (source.path / manifest.FILE_NAME).is_file():
+        receipts = [(source.path / receipt.path, receipt) for receipt in manifest.read(source.path).artifacts]
+        return _of_receipts(host, source, receipts, backend, needs)
+    return _of_folder(host, source, source.path, backend, needs)
+
+
+def _of_hub(
+    host: PluginHost, source: Source, backend: str | None, needs: frozenset[Feature], progress: Progress
+) -> Selection:
+    if not (source.quant or source.filename) and (receipts := store.artifacts_of(source)):
+        return _of_receipts(host, source, receipts, backend, needs)
+    resolved, files = hub.open_files(source)
+    if any(name.endswith(".gguf") for name in files.sizes()):
+        _, path = hub.download(source, progress=progress)
+        return _of_path(host, path, "gguf", backend, needs)
+    format = _folder_format(read_json(files, "config.json"))
+    choice = _choose_or_convert(host, source, format, backend, needs)
+    _, path = hub.download(resolved, progress=progress)
+    return Selection(artifact=Artifact(path=path, format=format), choice=choice)
+
+
+def _of_folder(
+    host: PluginHost, source: Source, folder: Path, backend: str | None, needs: frozenset[Feature]
+) -> Selection:
+    files = LocalFiles(folder)
+    ggufs = [name for name in files.sizes() if name.endswith(".gguf") and "-of-" not in name or "-00001-of-" in name]
+    config = read_json(files, "config.json")
+    if config is None and len(ggufs) == 1:
+        return _of_path(host, folder / ggufs[0], "gguf", backend, needs)
+    if config is None:
+        why = (
+            "It holds several GGUF files." if ggufs else "It has neither config.json nor manifest.json nor a GGUF file."
+        )
+        fix = f"Name one of them: {', '.join(ggufs)}" if ggufs else "Name the folder that holds config.json."
+        raise ModelNotFound(f"{folder} is not one model.", why, fix)
+    format = _folder_format(config)
+    if format == "safetensors" and (receipts := store.artifacts_of(source)):
+        return _of_receipts(host, source, receipts, backend, needs)
+    choice = _choose_or_convert(host, source, format, backend, needs)
+    return Selection(artifact=Artifact(path=folder, format=format), choice=choice)
+
+
+def _folder_format(config: dict[str, object] | None) -> str:
+    """mlx-lm marks its own folders by a `quantization` block of bits and group size."""
+    block = (config or {}).get("quantization")
+    return "mlx" if isinstance(block, dict) and "group_size" in block else "safetensors"
+
+
+def _of_path(host: PluginHost, path: Path, format: str, backend: str | None, needs: frozenset[Feature]) -> Selection:
+    return Selection(artifact=Artifact(path=path, format=format), choice=choose(host, format, backend, needs))
+
+
+def _of_receipts(
+    host: PluginHost,
+    source: Source,
+    receipts: list[tuple[Path, Receipt]],
+    backend: str | None,
+    needs: frozenset[Feature],
+) -> Selection:
+    """The one artifact that a backend here serves; two of one format are for the person to choose from."""
+    refusals: list[PajamasError] = []
+    for format in dict.fromkeys(receipt.format for _, receipt in receipts):
+        try:
+            choice = choose(host, format, backend, needs)
+        except Unsupported as error:
+            refusals.append(error)
+            continue
+        found = [(path, receipt) for path, receipt in receipts if receipt.format == format]
+        if len(found) > 1:
+            raise UsageError(
+                f"{source.text} has {len(found)} {format} artifacts.",
+                "Which one is meant cannot be told.",
+                "Name one of them: " + ", ".join(str(path) for path, _ in found),
+            )
+        path, receipt = found[0]
+        artifact = Artifact(path=path, format=format, scheme=receipt.scheme, size=receipt.size)
+        return Selection(artifact=artifact, choice=choice)
+    if not refusals:
+        raise ModelNotFound(f"The manifest of {source.text} lists no artifact.", "", "Convert the model again.")
+    raise refusals[0]
+
+
+def _choose_or_convert(
+    host: PluginHost, source: Source, format: str, backend: str | None, needs: frozenset[Feature]
+) -> Choice:
+    """A backend that loads the source as it is; else the error says how to make what the backends here load."""
+    try:
+        return choose(host, format, backend, needs)
+    except Unsupported as error:
+        if format != "safetensors" or (backend in DEVICES and error.what.startswith("There is no")):
+            raise
+        named = backend if backend and backend not in DEVICES else "gguf"
+        raise UnsupportedModel(
+            f"{source.text} is a Hugging Face model, and must be converted first.",
+            f"Backend {named!r} does not load it as it is.",
+            f"pajamas convert --model {source.text} --formats {named}   (then run this command again)",
+        ) from error

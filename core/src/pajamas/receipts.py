@@ -1,0 +1,82 @@
+"""Making a receipt: everything that is known about an artifact at the moment it was made."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pajamas import digests
+from pajamas.dispatch import Choice
+from pajamas.manifest import Receipt, SourceRecord
+from pajamas.modelfiles import ModelFiles
+from pajamas.plugin_entries import core_version
+from pajamas.profiles import Target
+from pajamas.source import Source
+from pajamas.types import Artifact, QuantizeJob
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+# The files that decide what a model is and how it speaks; weights have their own digest.
+_SMALL_FILES = (
+    "config.json", "generation_config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json",
+    "vocab.json", "merges.txt", "chat_template.jinja",
+)  # fmt: skip
+
+
+def make_receipt(
+    folder: Path, job: QuantizeJob, artifact: Artifact, target: Target, choice: Choice, command: str
+) -> Receipt:
+    """The receipt of `artifact`, with paths relative to `folder`, where the manifest lies."""
+    path = artifact.path
+    files = digests.artifact_files(path)
+    return Receipt(
+        format=artifact.format,
+        scheme=artifact.scheme,
+        profile=target.profile.name if target.profile else None,
+        path=path.relative_to(folder).as_posix(),
+        size=artifact.size,
+        files={file.relative_to(folder).as_posix(): digests.file_digest(file, job.progress) for file in files},
+        tensor_digest=digests.tensor_digest(path, job.progress),
+        tokenizer_digest=digests.tokenizer_digest(path),
+        template_digest=digests.template_digest(path),
+        parameters=artifact.parameters,
+        bits_per_weight=artifact.bits_per_weight,
+        architecture=artifact.architecture or job.architecture,
+        tensor_types=dict(Counter(tensor.type for tensor in artifact.tensors)),
+        tensors=artifact.tensors,
+        backend=choice.backend.name,
+        engine=choice.info.engine,
+        engine_version=choice.info.engine_version,
+        pajamas_version=core_version(),
+        plugin=f"{choice.backend.entry.distribution} {choice.backend.entry.version}",
+        command=command,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        source=_source_record(job.source, job.files),
+        notes=artifact.notes,
+        details=artifact.details,
+    )
+
+
+def _source_record(source: Source, files: ModelFiles) -> SourceRecord:
+    present = files.sizes()
+    return SourceRecord(
+        text=source.text if source.path is None else str(source.path.resolve()),
+        repo_id=source.repo_id,
+        revision=source.revision,
+        commit=source.commit,
+        files={name: hashlib.sha256(files.read(name)).hexdigest() for name in _SMALL_FILES if name in present},
+    )
+
+
+def locked(folder: Path) -> BaseFileLock:
+    """A lock between processes that write the same manifest. It lies in the user's cache, not in the folder."""
+    import platformdirs
+    from filelock import FileLock
+
+    locks = platformdirs.user_cache_path("pajamas", ensure_exists=True) / "locks"
+    locks.mkdir(exist_ok=True)
+    return FileLock(locks / f"{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}.lock")
