@@ -1,0 +1,86 @@
+"""Whether the engine can load a file at all, and what it would take: tried in a child process, without its weights.
+
+A header can be sound as a file and still abort the engine (a head count of zero, a shape that an assertion forbids).
+The child loads everything but tensor data and builds the compute graphs; if it dies, only it dies.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from attrs import asdict
+from pajamas.errors import EngineError, ModelFileError
+from pajamas.types import LoadOptions, MemoryUse
+
+from pajamas_gguf import child, engine
+from pajamas_gguf.memory_log import read_memory
+from pajamas_gguf.parameters import resolve
+
+_TIMEOUT = 120.0
+
+
+def check(
+    path: Path, options: LoadOptions, contexts: tuple[int, ...], trained_context: int, *, extra_buffers: bool
+) -> dict[int, MemoryUse]:
+    """Memory for each context length of `contexts`, if the engine accepts the file.
+
+    Raises:
+        ModelFileError: the engine refuses the model, or dies of it.
+        EngineError: it accepts the model, but not these options.
+    """
+    request = {
+        "path": str(path), "options": asdict(options), "contexts": contexts, "trained": trained_context,
+        "extra_buffers": extra_buffers,
+    }  # fmt: skip
+    found = child.run(__name__, request, _TIMEOUT)
+    if isinstance(found, child.Crash):
+        raise ModelFileError(
+            f"{path.name} cannot be loaded",
+            f"llama.cpp dies of it: {found.why}" + (f" ({found.log})" if found.log else ""),
+            "the file is damaged, or made for another version of llama.cpp: get it again",
+        )
+    if "refused" in found:
+        raise refused(path, found["refused"])
+    if "no_context" in found:
+        raise EngineError(
+            "llama.cpp cannot make a context for this model", found["no_context"], "try other options, or a shorter one"
+        )
+    return {int(context): MemoryUse(**use) for context, use in found["memory"].items()}
+
+
+def refused(path: Path, why: str) -> ModelFileError:
+    return ModelFileError(
+        f"llama.cpp cannot load {path.name}", why, "the file is damaged, or needs a newer llama.cpp: get it again"
+    )
+
+
+def _main() -> None:
+    request = child.read_request()
+    child.answer(_examine(Path(request["path"]), request))
+
+
+def _examine(path: Path, request: dict[str, Any]) -> dict[str, Any]:
+    lib = engine.library()
+    memory: dict[int, dict[str, int]] = {}
+    model = None
+    for length in request["contexts"]:
+        options = LoadOptions(**{**request["options"], "context_length": length})
+        parameters = resolve(options, request["trained"], extra_buffers=request["extra_buffers"])
+        if model is None:
+            params, kept = parameters.for_model(dry=True)
+            model = lib.llama_model_load_from_file(str(path).encode(), params)
+            del kept
+            if not model:
+                return {"refused": engine.last_error()}
+        with engine.recorded() as lines:
+            context = lib.llama_init_from_model(model, parameters.for_context(outputs=1))
+        if not context:
+            return {"no_context": engine.last_error()}
+        memory[length] = asdict(read_memory(lines, lib.llama_model_size(model)))
+        lib.llama_free(context)
+    return {"memory": memory}
+
+
+if __name__ == "__main__":
+    _main()
