@@ -1,0 +1,228 @@
+"""The client's end of a worker's pipes: calls go out, answers come back to who waits, silence and death are seen."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import select
+import threading
+from queue import SimpleQueue
+
+from attrs import field, frozen
+
+from pajamas.errors import EngineCrashed, EngineError, EngineMissing, PajamasError
+from pajamas.plugin_entries import core_version
+from pajamas.worker.blocks import read_block
+from pajamas.worker.process import WorkerProcess
+from pajamas.worker.protocol import (
+    Call,
+    Cancel,
+    Close,
+    End,
+    Failure,
+    FrameBuffer,
+    Hello,
+    Item,
+    Message,
+    Ping,
+    Pong,
+    Ready,
+    Taken,
+    decode,
+    encode,
+)
+
+_CHUNK = 2**16
+_KILL_SECONDS = 10.0
+"""How long a killed process may take to be gone before its exit is no longer waited for."""
+
+
+@frozen
+class Block:
+    """An item that is an array: the bytes of its float32 values, in row-major order."""
+
+    shape: tuple[int, ...]
+    data: bytearray
+
+
+@frozen(eq=False)
+class Waiter:
+    """Who waits for the answers to one call."""
+
+    id: int
+    inbox: SimpleQueue[Hello | Ready | Item | Block | End | Failure | PajamasError] = field(factory=SimpleQueue)
+
+
+class Channel:
+    """Calls to one worker process.
+
+    Args:
+        process: it belongs to the channel from here on.
+        backend: for messages.
+        heartbeat: seconds of silence after which the worker is pinged.
+        patience: seconds of silence after which it is killed.
+    """
+
+    def __init__(self, process: WorkerProcess, backend: str, *, heartbeat: float, patience: float) -> None:
+        self.process = process
+        self._backend = backend
+        self._heartbeat = heartbeat
+        self._patience = patience
+        self._ids = itertools.count(1)
+        self._greeted = False
+        self._closing = False
+        self._error: PajamasError | None = None
+        self._outbox: SimpleQueue[bytes | None] = SimpleQueue()
+        self.loading = Waiter(0)
+        self._waiters: dict[int, Waiter] = {0: self.loading}
+        self._threads = [
+            threading.Thread(target=target, name=f"pajamas-worker-{name}", daemon=True)
+            for name, target in (("reader", self._read), ("writer", self._write))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def send(self, message: Message) -> None:
+        """Raises EngineError for a message that cannot be sent; one to a dead worker goes nowhere."""
+        self._outbox.put(encode(message))
+
+    def call(self, method: str, arguments: dict[str, object], window: int) -> Waiter:
+        """Raises EngineCrashed if the worker is dead, EngineError if it is closed."""
+        waiter = Waiter(next(self._ids))
+        # Registered before the look at `_error`, which is set before the waiters are told: nobody is left waiting.
+        self._waiters[waiter.id] = waiter
+        try:
+            if self._error is not None:
+                raise _again(self._error)
+            self.send(Call(id=waiter.id, method=method, arguments=arguments, window=window))  # type: ignore[arg-type]
+        except BaseException:
+            self.forget(waiter)
+            raise
+        return waiter
+
+    def cancel(self, waiter: Waiter) -> None:
+        if self.forget(waiter):
+            self.send(Cancel(id=waiter.id))
+
+    def forget(self, waiter: Waiter) -> bool:
+        return self._waiters.pop(waiter.id, None) is not None
+
+    def close(self, grace: float) -> None:
+        """Let the worker close its session and exit; kill it if that takes more than `grace` seconds."""
+        self._closing = True
+        self.send(Close())
+        self.process.exited.wait(grace)
+        self.kill()
+
+    def kill(self) -> None:
+        self._closing = True
+        self.process.kill()
+        self.process.exited.wait(_KILL_SECONDS)
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(_KILL_SECONDS)
+
+    def _write(self) -> None:
+        try:
+            while (frame := self._outbox.get()) is not None:
+                data = memoryview(frame)
+                while data:
+                    data = data[os.write(self.process.requests, data) :]
+        except BrokenPipeError:
+            pass  # the reader learns of the death by itself, and says so
+        finally:
+            os.close(self.process.requests)
+
+    def _read(self) -> None:
+        try:
+            error = self._receive()
+        except Exception as broken:  # all of them: callers wait for this thread's word
+            error = EngineCrashed(
+                f"The worker of backend {self._backend!r} does not keep to its protocol and was killed.",
+                " ".join(str(broken).splitlines()) or type(broken).__name__,
+                f"Install the same pajamas in {self.process.python}, and load the model again.",
+            )
+        finally:
+            os.close(self.process.answers)
+            os.close(self.process.blocks)
+        self.process.kill()
+        self.process.exited.wait(_KILL_SECONDS)
+        if self._closing:
+            error = EngineError("The session is closed.", "", "Load the model again.")
+        self._error = error or self._crash()
+        for waiter in list(self._waiters.values()):
+            waiter.inbox.put(_again(self._error))
+        self._outbox.put(None)
+
+    def _receive(self) -> PajamasError | None:
+        """Hand out what comes until the pipe ends; the error if that is not how it ends.
+
+        Silence is counted in polls that found nothing, not by the clock: when this process was stopped for an hour, the
+        worker has not been silent for an hour.
+        """
+        frames = FrameBuffer()
+        poll = select.poll()
+        poll.register(self.process.answers, select.POLLIN)
+        silent = 0.0
+        while True:
+            if poll.poll(self._heartbeat * 1000):
+                silent = 0.0
+                data = os.read(self.process.answers, _CHUNK)
+                if not data:
+                    return None
+                for payload in frames.feed(data):
+                    self._take(decode(payload))
+                continue
+            if self.process.exited.is_set():
+                return None  # a process that the engine has left behind holds the pipe open
+            silent += self._heartbeat
+            if silent >= self._patience:
+                return EngineCrashed(
+                    f"The worker of backend {self._backend!r} hung and was killed.",
+                    f"It gave no sign of life for {silent:g} seconds.",
+                    "Load the model again.",
+                )
+            self.send(Ping())
+
+    def _take(self, message: Message) -> None:
+        if isinstance(message, Pong):
+            return
+        if isinstance(message, Hello | Ready):
+            self._greeted = True
+            self.loading.inbox.put(message)
+        elif isinstance(message, Item | End | Failure):
+            waiter = self._waiters.get(message.id)  # None: it was cancelled, and this was on its way
+            answer: Item | Block | End | Failure = message
+            if isinstance(message, Item) and message.block is not None:
+                if waiter is not None:
+                    answer = Block(message.block, read_block(self.process.blocks, message.block))
+                self.send(Taken())
+            if waiter is not None:
+                waiter.inbox.put(answer)
+        else:
+            raise EngineError(f"{type(message).__name__} is for the worker.")
+
+    def _crash(self) -> PajamasError:
+        words = self.process.last_words()
+        python = self.process.python
+        if not self._greeted and "No module named" in words and "pajamas" in words:
+            return EngineMissing(
+                f"{python} has no pajamas.",
+                words.rpartition(" | ")[2],
+                f"{python} -m pip install pajamas=={core_version()}",
+            )
+        how = self.process.describe_exit() if self.process.exited.is_set() else "closed its pipe"
+        if how.endswith("SIGKILL"):
+            words = " | ".join(
+                filter(None, ("Something outside killed it, often the system for want of memory.", words))
+            )
+        return EngineCrashed(
+            f"The worker of backend {self._backend!r} {how}.",
+            words or "It wrote nothing to standard error.",
+            "Load the model again; if it happens again, `pajamas doctor` tells what is known of this engine here.",
+        )
+
+
+def _again(error: PajamasError) -> PajamasError:
+    """One instance for each who waits: a traceback belongs to one thread."""
+    return type(error)(error.what, error.why, error.fix)

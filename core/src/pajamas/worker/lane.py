@@ -1,0 +1,166 @@
+"""One line of work on a session in the worker: calls wait here for their turn, streams run here under flow control."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from attrs import define
+
+from pajamas.errors import PajamasError
+from pajamas.types import GenerateRequest, Session
+from pajamas.worker.blocks import BlockWriter
+from pajamas.worker.protocol import Call, Cancel, Credit, End, Failure, Item, Message, from_json, to_json
+
+Send = Callable[[Message], None]
+
+BESIDE_A_STREAM = ("tokenize", "detokenize")
+"""Calls that do not touch the engine's state. A caller may make them between two chunks of a stream that he has open,
+so they must not wait for its end."""
+
+
+@define
+class _Stream:
+    id: int
+    items: Iterator[Item]
+    credit: int
+
+
+class Lane:
+    """Runs one exclusive call at a time, in the thread that calls `serve`; the others wait in order."""
+
+    def __init__(self, session: Session, blocks: BlockWriter, send: Send) -> None:
+        self.inbox: SimpleQueue[Call | Credit | Cancel | None] = SimpleQueue()
+        """None ends the lane."""
+        self._session = session
+        self._blocks = blocks
+        self._send = send
+        self._waiting: deque[Call] = deque()
+        self._stream: _Stream | None = None
+
+    def serve(self, *, once: bool = False) -> None:
+        """Work until the lane is ended, or (`once`) until its first call is done."""
+        while True:
+            try:
+                message = self.inbox.get(block=self._stream is None or self._stream.credit == 0)
+            except Empty:
+                self._step()
+            else:
+                if message is None:
+                    self._close_stream()
+                    return
+                self._take(message)
+            if self._stream is None and self._waiting:
+                self._start(self._waiting.popleft())
+            if once and self._stream is None:
+                return
+
+    def _take(self, message: Call | Credit | Cancel) -> None:
+        stream = self._stream
+        if isinstance(message, Call):
+            if stream is None or message.method not in BESIDE_A_STREAM:
+                self._waiting.append(message)
+            else:
+                self._answer_beside(message)
+        elif stream is not None and message.id == stream.id:
+            if isinstance(message, Credit):
+                stream.credit += message.count
+            else:
+                self._close_stream()
+        elif isinstance(message, Cancel):
+            self._waiting = deque(call for call in self._waiting if call.id != message.id)
+
+    def _start(self, call: Call) -> None:
+        self._stream = _Stream(call.id, self._items(call), call.window)
+
+    def _step(self) -> None:
+        stream = self._stream
+        assert stream is not None
+        try:
+            item: Item | None = next(stream.items, None)
+            self._send(End(id=stream.id) if item is None else item)
+        except BaseException as error:  # all of them, SystemExit too: the client waits for an answer and must get it
+            self._close_stream()
+            self._send(failure(stream.id, error))
+        else:
+            stream.credit -= 1
+            if item is None:
+                self._stream = None
+
+    def _answer_beside(self, call: Call) -> None:
+        try:
+            for message in [*self._items(call), End(id=call.id)]:
+                self._send(message)
+        except BaseException as error:  # as in `_step`
+            self._send(failure(call.id, error))
+
+    def _close_stream(self) -> None:
+        """Closing the generator is what stops the engine and frees the session."""
+        stream, self._stream = self._stream, None
+        if stream is None:
+            return
+        try:
+            stream.items.close()  # type: ignore[attr-defined]  # `_items` is a generator
+        except Exception:
+            traceback.print_exc(file=sys.stderr)  # nobody waits for this stream any more
+
+    def _items(self, call: Call) -> Iterator[Item]:
+        """What a call gives, one message each; the session's own stream is closed with this one."""
+        values = self._values(call.method, call.arguments)
+        try:
+            for value in values:
+                if call.method in ("score", "embed"):
+                    yield Item(id=call.id, block=self._blocks.write(value))
+                else:
+                    yield Item(id=call.id, value=to_json(value))
+        finally:
+            values.close()  # type: ignore[attr-defined]  # a generator
+
+    def _values(self, method: str, arguments: Any) -> Iterator[Any]:
+        session = self._session
+        if method == "generate":
+            yield from _closing(session.generate(from_json(arguments["request"], GenerateRequest)))
+        elif method == "score":
+            token_ids = from_json(arguments["token_ids"], list[int])
+            yield from _closing(session.score(token_ids, first=int(arguments["first"])))
+        elif method == "embed":
+            yield session.embed(from_json(arguments["texts"], list[str]))
+        elif method == "tokenize":
+            yield session.tokenize(
+                arguments["text"], add_special=arguments["add_special"], parse_special=arguments["parse_special"]
+            )
+        elif method == "detokenize":
+            yield session.detokenize(from_json(arguments["token_ids"], list[int]))
+        elif method == "save_prompt_cache":
+            session.save_prompt_cache(Path(arguments["path"]))
+            yield None
+        elif method == "load_prompt_cache":
+            yield session.load_prompt_cache(Path(arguments["path"]))
+
+
+def failure(id: int, error: BaseException) -> Failure:
+    """What the client needs to raise `error` on its side."""
+    if isinstance(error, PajamasError):
+        return Failure(id=id, error=type(error).__name__, what=error.what, why=error.why, fix=error.fix)
+    return Failure(
+        id=id,
+        error="EngineError",
+        what="The backend failed in its worker process.",
+        why=f"{type(error).__name__}: {error}",
+        fix="This is a fault in the backend; its traceback is in the log.",
+        trace="".join(traceback.format_exception(error)),
+    )
+
+
+def _closing(stream: Iterator[Any]) -> Iterator[Any]:
+    """`stream`, closed when it is left; an iterator need not have `close`."""
+    try:
+        yield from stream
+    finally:
+        if close := getattr(stream, "close", None):
+            close()
