@@ -81,6 +81,8 @@ class Architecture:
     sliding_window: int | None = None
     num_experts: int | None = None
     num_active_experts: int | None = None
+    expert_intermediate_size: int | None = None
+    """Of one routed expert, where it differs from `intermediate_size`."""
     parameters: int | None = None
     """Exact, from tensor shapes: a tied output layer counts once."""
     non_embedding_parameters: int | None = None
