@@ -122,6 +122,7 @@ def architecture_of(header: GGUFHeader) -> Architecture | None:
         sliding_window=get.number("attention.sliding_window"),
         num_experts=experts,
         num_active_experts=active if experts else None,
+        expert_intermediate_size=get.number("expert_feed_forward_length"),
         parameters=counts.total if counts else None,
         non_embedding_parameters=counts.non_embedding if counts else None,
         active_parameters=counts.active if counts else None,

@@ -117,6 +117,7 @@ def describe_config(config: _Config) -> Architecture:
         sliding_window=None if config.flag("use_sliding_window") is False else window,
         num_experts=experts,
         num_active_experts=active if experts else None,
+        expert_intermediate_size=config.number("moe_intermediate_size") if experts else None,
         dtype=(config.word("dtype") or config.word("torch_dtype") or "").removeprefix("torch.") or None,
         convertible=bool(config.family and config.family.convertible),
     )
@@ -170,7 +171,7 @@ def _counts_of(config: _Config, family: Family, a: Architecture) -> Counts | Non
         dense = config.values.get("mlp_only_layers")
         dense = {item for item in dense if type(item) is int} if isinstance(dense, list) else set()
         moe_layers = sum((layer + 1) % step == 0 and layer not in dense for layer in range(layers))
-        moe_intermediate = config.number("moe_intermediate_size") or a.intermediate_size or 0
+        moe_intermediate = a.expert_intermediate_size or a.intermediate_size or 0
         shared = config.number("shared_expert_intermediate_size", zero=True) or 0
     dimensions = Dimensions(
         layers=layers,
