@@ -107,8 +107,8 @@ def _bring_one(repository: Repository, name: str, advance: Callable[[int], objec
 
 def _bring_blob(repository: Repository, name: str, advance: Callable[[int], object]) -> None:
     """Download a large file's content over plain HTTP to where the cache wants it, going on with what is there."""
+    from filelock import FileLock
     from huggingface_hub import constants, hf_hub_url
-    from huggingface_hub.utils import WeakFileLock
 
     file = repository.files[name]
     assert file.sha256 is not None
@@ -118,7 +118,7 @@ def _bring_blob(repository: Repository, name: str, advance: Callable[[int], obje
     lock.parent.mkdir(parents=True, exist_ok=True)
     blob.parent.mkdir(parents=True, exist_ok=True)
     url = hf_hub_url(repository.repo_id, name, revision=repository.commit)
-    with WeakFileLock(lock):
+    with FileLock(lock, mode=0o664):  # a cache may be shared by a group
         if blob.is_file():  # another process brought it while this one waited
             return
         fetch_to(url, partial, file.size, advance)

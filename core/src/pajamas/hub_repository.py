@@ -123,7 +123,7 @@ def _ask(source: Source) -> Repository:
     # One request with a time limit: list_repo_tree and resolve_revision would wait for a silent server for ever.
     limit = constants.HF_HUB_DOWNLOAD_TIMEOUT
     try:
-        info = patiently(
+        info = _patiently(
             lambda: api.model_info(str(source.repo_id), revision=revision, files_metadata=True, timeout=limit)
         )
         if not COMMIT.fullmatch(str(info.sha)):
@@ -145,19 +145,19 @@ def _listed(entry: Any) -> RemoteFile:
     return RemoteFile(size, git_sha1=entry.blob_id if COMMIT.fullmatch(str(entry.blob_id)) else None)
 
 
-def patiently[T](call: Callable[[], T]) -> T:
+def _patiently(call: Callable[[], Any]) -> Any:
     """The result of a request, tried again shortly after where the network or the Hub failed."""
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError
 
-    for turn in range(1, _TRIES + 1):
+    for turn in range(1, _TRIES):
         try:
             return call()
         except (httpx2.TransportError, HfHubHTTPError) as error:
-            if turn == _TRIES or (isinstance(error, HfHubHTTPError) and error.response.status_code < 500):
+            if isinstance(error, HfHubHTTPError) and error.response.status_code < 500:
                 raise
             time.sleep(0.2 * turn)
-    raise AssertionError("the loop returns or raises")
+    return call()
 
 
 def _from_cache(source: Source, problem: BaseException | None) -> Repository | None:

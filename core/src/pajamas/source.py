@@ -42,7 +42,10 @@ class Source:
         return self.path.stem if self.kind == "file" else self.path.resolve().name
 
 
-FORMS = "A model is Org/Name, Org/Name@revision, Org/Name:Q4_K_M, hf://Org/Name/file.gguf, a folder, a .gguf file or an alias."
+FORMS = (
+    "A model is Org/Name, Org/Name@revision, Org/Name:Q4_K_M, hf://Org/Name/file.gguf, "
+    "a folder, a .gguf file or an alias."
+)
 
 # Org/Name[@revision][:quant]; a revision may hold slashes (refs/pr/1), never a colon.
 _ID = re.compile(r"(?P<repo>[^@:]+)(@(?P<revision>[^:]*))?(:(?P<quant>[^:/]*))?")
