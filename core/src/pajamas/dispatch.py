@@ -25,6 +25,14 @@ class Choice:
     reasons: tuple[str, ...]
 
 
+@frozen
+class _Refusal:
+    """Why one backend was passed over."""
+
+    error: PajamasError
+    takes_format: bool
+
+
 def choose(
     host: PluginHost, format: str, wanted: str | None = None, needs: Iterable[Feature] = (), *, runnable: bool = True
 ) -> Choice:
@@ -51,18 +59,22 @@ def choose(
         reasons.append(f"--backend {device} is a device: the backend follows from the format.")
     elif wanted:
         reasons.append(f"--backend {wanted} names the backend.")
-    refusals: list[PajamasError] = []
+    refusals: list[_Refusal] = []
     for backend in _candidates(host, format, None if device else wanted):
-        info = backend.describe() if wanted == backend.name else _guarded(backend, refusals)
-        if info is None:
-            reasons.append(f"{backend.name}: it cannot describe itself.")
+        try:
+            info = backend.describe()
+        except PajamasError as error:
+            if wanted == backend.name:
+                raise
+            reasons.append(f"{backend.name}: {error.what}")
+            refusals.append(_Refusal(error, takes_format=False))
             continue
-        refusal = _refusal(info, format, needed, device, runnable)
-        if refusal is None:
+        problem = _problem(info, format, needed, device, runnable)
+        if problem is None:
             reasons.append(f"{backend.name}: {_praise(info, needed, device)}: chosen.")
             return Choice(backend=backend, info=info, device=device, reasons=tuple(reasons))
-        reasons.append(f"{backend.name}: {refusal.what}")
-        refusals.append(refusal)
+        reasons.append(f"{backend.name}: {problem.what}")
+        refusals.append(_Refusal(problem, takes_format=format in info.formats))
     raise _verdict(host, format, needed, refusals)
 
 
@@ -77,15 +89,7 @@ def _candidates(host: PluginHost, format: str, wanted: str | None) -> Iterator[B
     yield from host.working_backends([name for name in names if name != format])
 
 
-def _guarded(backend: Backend, refusals: list[PajamasError]) -> BackendInfo | None:
-    try:
-        return backend.describe()
-    except PajamasError as error:
-        refusals.append(error)
-        return None
-
-
-def _refusal(
+def _problem(
     info: BackendInfo, format: str, needed: frozenset[Feature], device: str | None, runnable: bool
 ) -> PajamasError | None:
     if format not in info.formats:
@@ -111,16 +115,16 @@ def _refusal(
     return None
 
 
-def _verdict(host: PluginHost, format: str, needed: frozenset[Feature], refusals: list[PajamasError]) -> PajamasError:
-    """The one error that says most: of a backend that takes the format, if there is any."""
-    fitting = [error for error in refusals if not error.what.endswith(f"does not take {format} artifacts.")]
+def _verdict(host: PluginHost, format: str, needed: frozenset[Feature], refusals: list[_Refusal]) -> PajamasError:
+    """The one error that says most: that of the backend that takes the format, if there is one."""
+    fitting = [refusal.error for refusal in refusals if refusal.takes_format] or [
+        refusal.error for refusal in refusals if len(refusals) == 1
+    ]
     if len(fitting) == 1:
         return _naming_others(host, fitting[0], needed)
     if fitting:
         whys = " ".join(error.what for error in fitting)
         return UnsupportedFeature(f"No backend can serve this {format} artifact.", whys, fitting[0].fix)
-    if len(refusals) == 1:
-        return refusals[0]
     return UnsupportedFeature(
         f"No installed backend takes {format} artifacts.",
         f"Installed backends: {', '.join(host.backend_names()) or 'none'}.",
@@ -129,13 +133,16 @@ def _verdict(host: PluginHost, format: str, needed: frozenset[Feature], refusals
 
 
 def _naming_others(host: PluginHost, error: PajamasError, needed: frozenset[Feature]) -> PajamasError:
+    """For a missing feature, the backends that have it."""
     if not isinstance(error, UnsupportedFeature) or not needed:
         return error
-    able = [
-        backend.name
-        for backend in host.working_backends()
-        if (info := _guarded(backend, [])) is not None and needed <= info.features
-    ]
+    able = []
+    for backend in host.working_backends():
+        try:
+            if needed <= backend.describe().features:
+                able.append(backend.name)
+        except PajamasError:
+            continue  # the question here is who can help, and this one cannot
     fix = f"Backends that support it: {', '.join(able)}." if able else "No installed backend supports it."
     return UnsupportedFeature(error.what, error.why, fix)
 

@@ -1,0 +1,129 @@
+"""`pajamas convert`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pajamas.cli import output
+from pajamas.cli.state import json_option, refuse_backend
+from pajamas.core import run
+
+if TYPE_CHECKING:
+    from pajamas.operations.converting import ConvertResult
+    from pajamas.types import Artifact
+
+
+def _formats(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _overrides(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for value in values:
+        pattern, equals, kind = value.rpartition("=")
+        if not (pattern and equals and kind):
+            raise click.BadParameter(f"{value!r} is not REGEX=TYPE, such as ffn_down=Q6_K")
+        pairs.append((pattern, kind))
+    return tuple(pairs)
+
+
+@click.command("convert")
+@click.option("-m", "--model", help="A Hub id, a local folder, an alias, or a 16-bit GGUF file.")
+@click.option("-o", "--output", "target", type=click.Path(), help="The folder of the result, or a .gguf file.")
+@click.option("--formats", default="gguf", show_default=True, callback=_formats, help="gguf, mlx; several by commas.")
+@click.option("--precision", help="A scheme for each format, in order: q4_k_m, or q4_k_m:4bit for gguf,mlx.")
+@click.option("--profile", metavar="NAME", help="balanced (Q4_K_M), ultra (Q3_K_M) or hq (Q6_K).")
+@click.option("--aggressive", is_flag=True, help="Smallest uniform recipe; never changes a GGUF scheme that is named.")
+@click.option("--validate", is_flag=True, help="Measure the result against the original.")
+@click.option("--dry-run", is_flag=True, help="Say exact sizes and memory from headers alone; write nothing.")
+@click.option("--force", is_flag=True, help="Replace what is there.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of the quantizer. Default: all that may be used.")
+@click.option(
+    "--outtype", type=click.Choice(["bf16", "f16", "f32"]), help="dtype before quantization. Default: source's."
+)
+@click.option(
+    "--tensor-type", "tensor_types", multiple=True, metavar="REGEX=TYPE", callback=_overrides,
+    help="A type for the tensors whose name matches; repeatable, the first match wins.",
+)  # fmt: skip
+@click.option("--token-embedding-type", "embedding_type", metavar="TYPE", help="Type of the token embedding.")
+@click.option("--output-tensor-type", "output_type", metavar="TYPE", help="Type of the output layer.")
+@click.option("--keep-16bit", is_flag=True, help="Keep the 16-bit GGUF beside the result.")
+@click.option("--converter", type=click.Choice(["llama.cpp"]), help="llama.cpp's own converter instead of ours.")
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    model: str | None,
+    target: str | None,
+    formats: tuple[str, ...],
+    precision: str | None,
+    profile: str | None,
+    aggressive: bool,
+    validate: bool,
+    dry_run: bool,
+    force: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Convert a model and quantize it; write the artifacts and manifest.json with their receipts.
+
+    Without --output the result goes to the model store (see `pajamas list`), where `generate` and `chat` find it by the
+    model's name.
+    """
+    refuse_backend(ctx, "convert")
+    from pajamas.operations.converting import ConvertOptions
+
+    with output.progress() as progress:
+        result = run(
+            "convert",
+            model=model,
+            output=target,
+            formats=formats,
+            precision=precision,
+            profile=profile,
+            aggressive=aggressive,
+            validate=validate,
+            dry_run=dry_run,
+            force=force,
+            options=ConvertOptions(**options),
+            command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            progress=progress,
+        )
+    if as_json:
+        output.print_json(result)
+    else:
+        _show(result, dry_run)
+    for format, error in result.failures.items():
+        click.echo(f"{format} was not made:", err=True)
+        output.show_error(error)
+    if result.failures:
+        ctx.exit(1)
+
+
+def _show(result: ConvertResult, dry_run: bool) -> None:
+    for artifact in result.artifacts:
+        show_artifact(artifact, result.source_size, would_be=dry_run)
+    if result.manifest_path:
+        click.echo(f"Receipt: {result.manifest_path}")
+
+
+def show_artifact(artifact: Artifact, source_size: int, *, would_be: bool = False) -> None:
+    """Path, size, bits per weight, compression, memory, types, and what a person should know."""
+    click.echo(f"{'Would write' if would_be else 'Wrote'} {artifact.path}")
+    bits = f", {artifact.bits_per_weight:.2f} bits per weight" if artifact.bits_per_weight else ""
+    ratio = f", {source_size / artifact.size:.2f}x smaller than the source" if source_size and artifact.size else ""
+    click.echo(f"  {artifact.scheme}: {output.size(artifact.size)}{bits}{ratio}")
+    counts: dict[str, int] = {}
+    for tensor in artifact.tensors:
+        counts[tensor.type] = counts.get(tensor.type, 0) + 1
+    if counts:
+        click.echo("  tensors: " + ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())))
+    for context, memory in artifact.memory.items():
+        click.echo(f"  memory at {context:,} tokens of context: {output.size(memory)}")
+    for note in artifact.notes:
+        click.echo(f"  note: {note}")

@@ -1,0 +1,37 @@
+"""What the group's options leave for its commands, and options that many commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from attrs import frozen
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@frozen(kw_only=True)
+class State:
+    backend: str | None = None
+
+
+def backend_option(function: F) -> F:
+    """`--backend` after the command too; there it wins over the one before it."""
+
+    def pick(ctx: click.Context, _: click.Parameter, value: str | None) -> str | None:
+        return value or (ctx.obj.backend if isinstance(ctx.obj, State) else None)
+
+    return click.option(
+        "--backend", metavar="NAME", callback=pick, help="A backend (gguf, mlx, vllm) or a device (cuda, metal, cpu)."
+    )(function)
+
+
+def refuse_backend(ctx: click.Context, command: str) -> None:
+    """For commands that no backend could change: the option is refused, not ignored."""
+    if isinstance(ctx.obj, State) and ctx.obj.backend:
+        raise click.UsageError(f"--backend has no meaning for {command}.")
+
+
+def json_option(function: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")(function)
