@@ -11,14 +11,14 @@ from typing import Any, TypeGuard
 
 from attrs import frozen
 
+from pajamas import hub_files
 from pajamas.errors import ModelFileError
+from pajamas.hub_files import INDEX, SINGLE
 from pajamas.modelfiles import ModelFiles, parse_json, read_json
-
-INDEX = "model.safetensors.index.json"
-SINGLE = "model.safetensors"
 
 # The reference implementation allows 100 MB; a quarter of a million tensors fit in this.
 _MAX_HEADER = 32 << 20
+_FIRST_WINDOW = 256 << 10  # holds the header of most files: one request over the network
 
 DTYPE_BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
@@ -43,18 +43,15 @@ class SafetensorsEntry:
 def weight_files(files: ModelFiles) -> tuple[str, ...]:
     """Names of the safetensors files that make up the model, sorted; empty if it has none.
 
-    Like transformers: model.safetensors first, then the index; else the only safetensors file there is.
+    Chosen as `hub_files.weight_files` does.
 
     Raises:
         ModelFileError: the index is damaged, or names a file that is not there.
     """
-    sizes = files.sizes()
-    if SINGLE in sizes:
-        return (SINGLE,)
-    if _sharded(files):
-        return tuple(sorted(set(_weight_map(files).values())))
-    others = [name for name in sizes if name.endswith(".safetensors") and "/" not in name]
-    return tuple(others) if len(others) == 1 else ()
+    index = files.read(INDEX) if _sharded(files) else None
+    names = hub_files.weight_files(files.sizes(), index, files.origin)
+    hub_files.check_complete(names, files.sizes(), files.origin)
+    return tuple(names)
 
 
 def read_tensors(files: ModelFiles) -> dict[str, SafetensorsEntry]:
@@ -65,8 +62,8 @@ def read_tensors(files: ModelFiles) -> dict[str, SafetensorsEntry]:
     Raises:
         ModelFileError: a header is damaged, truncated or hostile, a shard is missing, or shards contradict the index.
     """
+    names = weight_files(files)
     weight_map = _weight_map(files) if _sharded(files) else {}
-    names = sorted(set(weight_map.values())) or weight_files(files)
     found: dict[str, SafetensorsEntry] = {}
     for file in names:
         for entry in read_file_header(files, file):
@@ -92,10 +89,13 @@ def read_file_header(files: ModelFiles, file: str) -> list[SafetensorsEntry]:
         raise ModelFileError(f"{file} of {files.origin} is missing", "", "download the model again")
     if total < 8:
         raise _broken(files, file, f"it has {total} bytes")
-    length = int.from_bytes(files.read(file, 0, 8), "little")
+    begin = files.read(file, 0, min(total, _FIRST_WINDOW))
+    length = int.from_bytes(begin[:8], "little")
     if length > _MAX_HEADER or 8 + length > total:
         raise _broken(files, file, f"its header is said to take {length:,} bytes of {total:,}")
-    header = parse_json(files.read(file, 8, length), f"the header of {file}", files.origin)
+    if 8 + length > len(begin):
+        begin += files.read(file, len(begin), 8 + length - len(begin))
+    header = parse_json(begin[8 : 8 + length], f"the header of {file}", files.origin)
     header.pop("__metadata__", None)
     start = 8 + length
     entries = sorted(
@@ -140,11 +140,6 @@ def _weight_map(files: ModelFiles) -> dict[str, str]:
     weight_map = index.get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise _broken(files, INDEX, "it has no weight_map")
-    for file in weight_map.values():
-        if not isinstance(file, str) or file not in files.sizes():
-            raise ModelFileError(
-                f"{files.origin} is incomplete", f"its index names {file!r}, which is not there", "download it again"
-            )
     return weight_map
 
 

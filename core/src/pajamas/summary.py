@@ -60,7 +60,7 @@ def describe_context(architecture: Architecture) -> str:
 
 
 def describe_parameters(architecture: Architecture) -> str:
-    """ "8.19B parameters (6.95B non-embedding)", for experts "30.53B parameters (29.91B non-embedding, 3.35B active)"."""
+    """Such as "8.19B parameters (6.95B non-embedding)"; with experts "(29.91B non-embedding, 3.35B active)"."""
     a = architecture
     if a.parameters is None:
         return "parameters not stated"
