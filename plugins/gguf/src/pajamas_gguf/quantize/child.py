@@ -1,0 +1,195 @@
+"""The child process around llama.cpp's quantizer: `python -m pajamas_gguf.quantize.child`.
+
+A GGML assertion aborts the whole process, and a running quantization cannot be interrupted: so it runs here, where it
+may die. One JSON object comes in on the first line of standard input (the fields of `Task`); JSON objects go out on
+standard output, one a line, each with its "event":
+
+- `tensor`: index (from 1), count, name: work on this tensor begins
+- `type`: name, type: what it becomes
+- `fallback`: name, wanted, used: its width does not allow the wanted type
+- `imatrix`: the recipe needs an importance matrix
+- `done`: version of llama.cpp
+- `failed`: lines, the engine's own words; `missing`: what, why, fix of an EngineMissing
+
+The engine's log goes to standard error. When standard input ends, the parent is gone, and so is this process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+from pajamas.errors import EngineMissing
+
+_START = re.compile(r"\[ *(\d+)/ *(\d+)\] (.+?) +- \[[ \d,]+\], type = +(\w+), ")
+_NEW_TYPE = re.compile(r"(?:converting to (\w+) \.\. |MiB \((\w+)\)$)")
+_FALLBACK = re.compile(
+    r"warning: (.+?) +- ncols +\d+ not divisible by +\d+ \(required for type +(\w+)\) .*-> falling back to +(\w+)"
+)
+_IMATRIX = "will require an imatrix"
+_LEVEL_ERROR, _LEVEL_CONTINUED = 4, 5  # enum ggml_log_level
+
+# A slab of rows is quantized at a time, so that one huge tensor does not take all memory; the result is the same.
+_MAX_BUFFER = 512 << 20
+
+
+@frozen(kw_only=True)
+class Task:
+    """What to do. Paths are text, types are numbers of enum ggml_type, None leaves the choice to the scheme."""
+
+    sources: list[str]
+    """The GGUF file, or all parts of a split one in order."""
+    output: str
+    """The quantized file; in a dry run its header, with a hole of the right size where its tensors would be."""
+    ftype: int
+    threads: int
+    dry_run: bool = False
+    patterns: list[list[Any]]
+    """[regex, type] pairs; the first that is found in a tensor's name wins."""
+    embedding_type: int | None = None
+    output_type: int | None = None
+    realign: bool = False
+    """The source has another alignment than 32, but the quantizer always writes with 32: correct the metadata."""
+
+
+class Events:
+    """Turns the engine's log into events."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._line = ""
+        self._level = 0
+        self._tensor: str | None = None
+        self._type = ""
+        self.types: dict[str, str] = {}
+        self.errors: list[str] = []
+
+    def emit(self, event: str, **fields: Any) -> None:
+        data = memoryview((json.dumps({"event": event, **fields}) + "\n").encode())
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+
+    def log(self, level: int, text: bytes, _user_data: object = None) -> None:
+        """The engine's log callback: a line may come in several pieces."""
+        os.write(2, text)
+        if level != _LEVEL_CONTINUED:
+            self._level = level
+        for piece in text.decode(errors="replace").splitlines(keepends=True):
+            self._line += piece
+            if self._tensor is None and (match := _START.match(self._line)):
+                self._begin(match)
+            if piece.endswith("\n"):
+                self._end(self._line.rstrip())
+                self._line = ""
+
+    def _begin(self, match: re.Match[str]) -> None:
+        self._tensor, self._type = match[3], match[4]
+        self.emit("tensor", index=int(match[1]), count=int(match[2]), name=self._tensor)
+
+    def _end(self, line: str) -> None:
+        if self._tensor is not None:
+            match = _NEW_TYPE.search(line)
+            name, kind = self._tensor, (match[1] or match[2] if match else self._type).upper()
+            self._tensor = None
+            self.types[name] = kind
+            self.emit("type", name=name, type=kind)
+        elif match := _FALLBACK.match(line):
+            self.emit("fallback", name=match[1], wanted=match[2].upper(), used=match[3].upper())
+        elif _IMATRIX in line:
+            self.emit("imatrix")
+        elif self._level == _LEVEL_ERROR and line.strip(" ="):
+            self.errors.append(line.strip())
+
+
+def main() -> None:
+    # The engine may print: what the parent reads must not be mixed with that.
+    events = Events(os.dup(1))
+    os.dup2(2, 1)
+    _die_with_parent()
+    task = Task(**json.loads(_first_line()))
+    threading.Thread(target=_watch_parent, daemon=True).start()
+    try:
+        _run(task, events)
+    except EngineMissing as error:
+        events.emit("missing", what=error.what, why=error.why, fix=error.fix)
+    # Not through the interpreter's end, which would wait for the thread that reads standard input.
+    os._exit(0)
+
+
+def _run(task: Task, events: Events) -> None:
+    from pajamas_gguf.engine import library
+
+    engine = library()
+    callback = engine.llama_log_callback(events.log)
+    engine.llama_log_set(callback, None)
+    parameters = engine.llama_model_quantize_default_params()
+    parameters.nthread = task.threads
+    parameters.ftype = task.ftype
+    parameters.dry_run = task.dry_run
+    parameters.max_buf_size = _MAX_BUFFER
+    # Whether to requantize was decided, and noted in the receipt, by the parent.
+    parameters.allow_requantize = True
+    if task.embedding_type is not None:
+        parameters.token_embedding_type = task.embedding_type
+    if task.output_type is not None:
+        parameters.output_tensor_type = task.output_type
+    patterns = (engine.llama_model_tensor_override * (len(task.patterns) + 1))()
+    for place, (pattern, kind) in enumerate(task.patterns):
+        patterns[place].pattern, patterns[place].type = pattern.encode(), kind
+    if task.patterns:
+        parameters.tt_overrides = patterns
+    keys = (engine.llama_model_kv_override * 2)()
+    if task.realign:
+        keys[0].tag, keys[0].key = 0, b"general.alignment"
+        keys[0].value.val_i64 = 32
+        parameters.kv_overrides = keys
+    source, output = os.fsencode(task.sources[0]), os.fsencode(task.output)
+    if engine.llama_model_quantize(source, output, ctypes.byref(parameters)) != 0:
+        events.emit("failed", lines=events.errors[-5:])
+        return
+    if task.dry_run:
+        from pajamas_gguf.quantize.plan_file import write_plan
+
+        write_plan(task.sources, events.types, task.ftype, task.realign, Path(task.output))
+    events.emit("done", version=(engine.llama_version() or b"").decode())
+
+
+def _die_with_parent() -> None:
+    # The terminal sends Ctrl-C to both processes; the parent decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        set_parent_death_signal = 1  # PR_SET_PDEATHSIG, prctl(2)
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL, 0, 0, 0)
+
+
+def _first_line() -> bytes:
+    return b"".join(iter(lambda: _read_one(b"\n"), b""))
+
+
+def _read_one(end: bytes) -> bytes:
+    """One byte of standard input, past every buffer; nothing at `end` or at the end of the input."""
+    byte = os.read(0, 1)
+    return b"" if byte == end else byte
+
+
+def _watch_parent() -> None:
+    for _ in _until_closed():
+        pass
+    os._exit(1)
+
+
+def _until_closed() -> Iterable[bytes]:
+    return iter(lambda: os.read(0, 4096), b"")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""From a source model to one GGUF file: convert, quantize, verify, publish."""
+
+from __future__ import annotations
+
+import errno
+import importlib.metadata
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pajamas.architecture import detect_architecture
+from pajamas.errors import EngineError, ModelFileError, NotEnoughDisk, PajamasError, TargetExists, UsageError
+from pajamas.gguf_header import read_header
+from pajamas.modelfiles import LocalFiles
+from pajamas.types import Architecture, Artifact, QuantizeJob
+
+from pajamas_gguf.quantize.dryrun import Plan, make_plan, make_task
+from pajamas_gguf.quantize.origin import Input, find_origin
+from pajamas_gguf.quantize.overrides import parse_overrides
+from pajamas_gguf.quantize.runner import run_task
+from pajamas_gguf.quantize.work_folder import work_folder
+from pajamas_gguf.schemes import Scheme, find_scheme
+
+
+def quantize(job: QuantizeJob) -> Artifact:
+    """Make one GGUF file of `job.scheme`, or with `job.dry_run` say what it would be.
+
+    Everything unfinished lies in a hidden work folder beside the output. Nothing stands under the final name until the
+    file is complete, verified and on the disk. `job.aggressive` is of no effect here: it never changes a GGUF scheme.
+
+    Raises:
+        TargetExists: there is a file already, and `job.force` is not set.
+        UsageError, UnsupportedFeature: an option that cannot be honoured; before the work begins.
+        UnsupportedModel, ModelFileError: the source cannot be converted.
+        NotEnoughDisk: before the work begins, or when somebody else fills the disk.
+        EngineError, EngineCrashed: the quantizer refused, or died.
+    """
+    scheme = find_scheme(job.scheme)
+    overrides = parse_overrides(job, scheme)
+    origin = find_origin(job, scheme, retyped=bool(overrides))
+    threads = _threads(job)
+    if job.dry_run:
+        with work_folder(Path(tempfile.gettempdir())) as folder:
+            plan = make_plan(job, scheme, overrides, origin, threads, folder)
+            return _artifact(job, scheme, plan, plan.path, {})
+    _check_target(job.output, job.force)
+    try:
+        job.output.parent.mkdir(parents=True, exist_ok=True)
+        with work_folder(job.output.parent) as folder:
+            plan = make_plan(job, scheme, overrides, origin, threads, folder)
+            kept = _kept_path(job, plan.input, final=origin.final)
+            if kept is not None:
+                _check_target(kept, job.force)
+            _check_disk(folder, plan.size, 0 if origin.final or not plan.input.hollow else plan.input.size)
+            source = origin.complete(folder)
+            if origin.final:
+                result = source.paths[0]
+            else:
+                result = folder / "quantized.gguf"
+                task = make_task(source, result, scheme, plan.overrides, threads, dry_run=False)
+                with job.progress.stage(f"Quantizing to {scheme.name}", len(plan.tensors), "tensors") as stage:
+                    run_task(task, folder, stage)
+            _verify(result, plan)
+            _publish(result, job.output, job.force)
+            if kept is not None:
+                _publish(source.paths[0], kept, job.force)
+            return _artifact(job, scheme, plan, job.output, {"kept_16bit": kept.name} if kept else {})
+    except OSError as error:
+        known = _disk_error(job.output, error)
+        if known is None:
+            raise
+        raise known from error
+
+
+def _threads(job: QuantizeJob) -> int:
+    from pajamas_gguf.cores import usable_cores
+
+    if job.threads is not None and job.threads < 1:
+        raise UsageError(f"--threads {job.threads} makes no sense.", "", "Give 1 or more.")
+    return job.threads or usable_cores()
+
+
+def _check_target(path: Path, force: bool) -> None:
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder.", "The output is one file.", "Name another --output.")
+    if path.exists() and not force:
+        raise TargetExists(f"{path} is there already.", "Nothing is replaced unasked.", "Use --force to replace it.")
+
+
+def _kept_path(job: QuantizeJob, source: Input, *, final: bool) -> Path | None:
+    """Where the 16-bit file stays, if it is to stay and is not the output itself."""
+    if not job.keep_16bit or final or source.file_type is None:
+        return None
+    return job.output.with_name(f"{job.name.lower()}-{source.file_type.lower()}.gguf")
+
+
+def _check_disk(folder: Path, size: int, converted: int) -> None:
+    needed, free = size + converted, shutil.disk_usage(folder).free
+    if needed > free:
+        raise NotEnoughDisk(
+            f"{folder.parent} has not enough space.",
+            f"{needed / 1e9:.2f} GB are needed, {converted / 1e9:.2f} GB of it for a while; "
+            f"{free / 1e9:.2f} GB are free.",
+            "Free some space, or name an --output on another disk.",
+        )
+
+
+def _verify(path: Path, plan: Plan) -> None:
+    """Hold the finished file against the plan."""
+    try:
+        tensors = read_header(LocalFiles(path), path.name).tensors
+    except ModelFileError as error:
+        raise _unfinished(path, error.why) from error
+    found = [(tensor.name, tensor.shape, tensor.type) for tensor in tensors]
+    if found != [(tensor.name, tensor.shape, tensor.type) for tensor in plan.tensors]:
+        raise _unfinished(path, "Its tensors are not those that were planned.")
+    if path.stat().st_size != plan.size:
+        raise _unfinished(path, f"It has {path.stat().st_size:,} bytes instead of {plan.size:,}.")
+
+
+def _unfinished(path: Path, why: str) -> EngineError | NotEnoughDisk:
+    """The engine does not notice every failed write: a full disk is the likeliest cause."""
+    if shutil.disk_usage(path.parent).free < 1 << 20:
+        return NotEnoughDisk("The disk became full.", why, "Free some space, and run it again.")
+    return EngineError("The finished file is not what it should be.", why, "Run it again.")
+
+
+def _publish(path: Path, target: Path, force: bool) -> None:
+    """Move a complete file to its name, so that it is there whole or not at all, even if the power fails now."""
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
+    if force:
+        os.replace(path, target)
+    else:
+        try:
+            # Unlike a rename, a link never replaces what has come to stand there meanwhile.
+            os.link(path, target)
+        except OSError:
+            _check_target(target, force)
+            os.replace(path, target)
+    if sys.platform != "win32":
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _disk_error(output: Path, error: OSError) -> PajamasError | None:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NotEnoughDisk(f"The disk of {output} became full.", str(error), "Free some space, and run it again.")
+    if error.filename is not None and output.is_relative_to(Path(os.fsdecode(error.filename)).parent):
+        return UsageError(f"{output} cannot be written.", str(error), "Check its folder and permissions.")
+    return None
+
+
+def _artifact(job: QuantizeJob, scheme: Scheme, plan: Plan, path: Path, details: Mapping[str, Any]) -> Artifact:
+    """What stands at `path` (or, after a dry run, would), as the artifact of the job."""
+    architecture = detect_architecture(LocalFiles(path))
+    memory, notes = _memory(path, job.contexts)
+    parameters = _parameters(architecture, job.architecture)
+    if plan.input.file_type is None and job.keep_16bit:
+        notes = (*notes, "There is no 16-bit intermediate to keep: the source is a GGUF file already.")
+    return Artifact(
+        path=job.output,
+        format=job.format,
+        scheme=scheme.name,
+        size=plan.size,
+        parameters=parameters,
+        bits_per_weight=8 * plan.size / parameters if parameters else None,
+        tensors=plan.tensors,
+        memory=memory,
+        architecture=architecture,
+        notes=(*plan.notes, *notes),
+        details={
+            "engine": {
+                "name": "llama.cpp",
+                "version": plan.engine_version,
+                "llama-cpp-python": importlib.metadata.version("llama-cpp-python"),
+            },
+            "conversion": dict(plan.input.details),
+            "types": plan.types,
+            **details,
+        },
+    )
+
+
+def _parameters(*architectures: Architecture | None) -> int | None:
+    return next((found.parameters for found in architectures if found is not None and found.parameters), None)
+
+
+def _memory(path: Path, contexts: tuple[int, ...]) -> tuple[Mapping[int, int], tuple[str, ...]]:
+    """Predicted memory; that the engine cannot say it is no reason to throw the file away."""
+    if not contexts:
+        return {}, ()
+    from pajamas_gguf.memory import predict
+
+    try:
+        return predict(path, contexts), ()
+    except (EngineError, ModelFileError) as error:
+        return {}, (f"Its memory could not be predicted: {error.what} {error.why}".strip(),)
