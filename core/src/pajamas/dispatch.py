@@ -124,7 +124,9 @@ def _verdict(host: PluginHost, format: str, needed: frozenset[Feature], refusals
         return _naming_others(host, fitting[0], needed)
     if fitting:
         whys = " ".join(error.what for error in fitting)
-        return UnsupportedFeature(f"No backend can serve this {format} artifact.", whys, fitting[0].fix)
+        kinds = {type(error) for error in fitting}
+        kind = kinds.pop() if len(kinds) == 1 else UnsupportedFeature
+        return kind(f"No backend can serve this {format} artifact.", whys, fitting[0].fix)
     return UnsupportedFeature(
         f"No installed backend takes {format} artifacts.",
         f"Installed backends: {', '.join(host.backend_names()) or 'none'}.",

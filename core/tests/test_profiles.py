@@ -1,0 +1,51 @@
+"""From precision strings and profiles to schemes."""
+
+from __future__ import annotations
+
+import pytest
+
+from pajamas.errors import UsageError
+from pajamas.profiles import resolve_targets
+
+
+def plain(targets):
+    return [(t.format, t.scheme, t.profile.name if t.profile else None, t.aggressive) for t in targets]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"formats": ["gguf"]}, [("gguf", "Q4_K_M", "balanced", False)]),
+        ({"formats": ["gguf"], "profile": "hq"}, [("gguf", "Q6_K", "hq", False)]),
+        ({"formats": ["gguf"], "aggressive": True}, [("gguf", "Q3_K_M", "ultra", False)]),
+        ({"formats": ["gguf"], "precision": "q4_k_m", "aggressive": True}, [("gguf", "Q4_K_M", "balanced", False)]),
+        ({"formats": ["gguf"], "precision": "q5_k_m"}, [("gguf", "Q5_K_M", None, False)]),
+        ({"formats": ["gguf"], "precision": "q4_k_m", "profile": "hq"}, [("gguf", "Q4_K_M", "hq", False)]),
+        (
+            {"formats": ["gguf", "mlx"], "precision": "q4_k_m:4bit"},
+            [("gguf", "Q4_K_M", "balanced", False), ("mlx", "4bit", "balanced", False)],
+        ),
+        ({"formats": ["mlx"], "precision": "4bit", "aggressive": True}, [("mlx", "4bit", "ultra", True)]),
+        ({"formats": ["mlx"], "profile": "ultra"}, [("mlx", "4bit", "ultra", True)]),
+        ({"formats": ["mlx"], "precision": "8BIT"}, [("mlx", "8bit", "hq", False)]),
+    ],
+)
+def test_targets(arguments, expected):
+    assert plain(resolve_targets(**arguments)) == expected
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"formats": []},
+        {"formats": ["gguf", "gguf"]},
+        {"formats": ["gguf"], "precision": "q4_k_m:4bit"},
+        {"formats": ["gguf", "mlx"], "precision": "q4_k_m"},
+        {"formats": ["gguf"], "precision": ""},
+        {"formats": ["gguf"], "profile": "fast"},
+        {"formats": ["vellum"]},
+    ],
+)
+def test_what_makes_no_sense_is_refused(arguments):
+    with pytest.raises(UsageError):
+        resolve_targets(**arguments)
