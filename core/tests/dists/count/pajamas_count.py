@@ -82,7 +82,7 @@ class CountSession:
                 yield Chunk(text=text, token_ids=(made,), logprobs=self._logprobs(request, made))
             yield Chunk(finish_reason="stop", usage=Usage(prompt_tokens=2, completion_tokens=made))
         except GeneratorExit:
-            self.events.append(f"{command} closed")
+            self.events.append(f"{command} closed after {made}")
             raise
 
     def _logprobs(self, request, token):

@@ -1,0 +1,176 @@
+"""Leaving a stream early stops the worker's work on it, and the session is free for the next."""
+
+from __future__ import annotations
+
+import gc
+import threading
+
+import pytest
+
+from pajamas.errors import EngineError
+from pajamas.types import GenerateRequest
+
+
+def events(session):
+    return next(session.generate(GenerateRequest(prompt="events"))).text
+
+
+def test_closing_a_stream_stops_it(start):
+    session = start()
+    stream = session.generate(GenerateRequest(prompt="slow 0.001"))
+    assert next(stream).text == "tick "
+
+    stream.close()
+
+    assert events(session).startswith("slow closed")
+    assert list(stream) == []
+
+
+def test_dropping_a_stream_stops_it(start):
+    session = start()
+    stream = session.generate(GenerateRequest(prompt="slow 0.001"))
+    next(stream)
+
+    del stream
+    gc.collect()
+
+    assert events(session).startswith("slow closed")
+
+
+def test_leaving_a_loop_in_a_generator_stops_it(start):
+    session = start()
+
+    def texts():
+        yield from session.generate(GenerateRequest(prompt="slow 0.001"))
+
+    outer = texts()
+    next(outer)
+    outer.close()
+
+    assert events(session).startswith("slow closed")
+
+
+def test_a_stream_that_was_never_begun_costs_nothing(start):
+    session = start()
+
+    session.generate(GenerateRequest(prompt="slow 0.001")).close()
+
+    assert events(session) == ""
+
+
+def test_leaving_score_frees_the_session_and_its_block(start):
+    session = start()
+    stream = session.score(list(range(100)))
+    next(stream)
+
+    stream.close()
+
+    assert events(session) == "score closed"
+    assert len(list(session.score(list(range(12))))) == 3
+
+
+def test_another_thread_may_close_a_stream_that_is_waited_for(start):
+    session = start()
+    stream = session.generate(GenerateRequest(prompt="slow 2"))
+    next(stream)
+    threading.Timer(0.1, stream.close).start()
+
+    assert len(list(stream)) <= 1
+    assert events(session).startswith("slow closed")
+
+
+def test_the_worker_does_not_run_far_ahead_of_a_slow_reader(start):
+    session = start()
+    stream = session.generate(GenerateRequest(prompt="count 10000"))
+    next(stream)
+    session.tokenize("a")  # answered only when the worker has nothing else that it may do, or between two chunks
+    session.tokenize("a")
+    stream.close()
+
+    made = int(events(session).rpartition(" ")[2])
+    assert made <= 16
+
+
+def test_tokenizing_in_the_middle_of_a_stream(start):
+    session = start()
+    stream = session.generate(GenerateRequest(prompt="count 100"))
+    next(stream)
+
+    assert session.tokenize("ab") == [0, 97, 98]
+    assert session.detokenize([97, 98]) == "ab"
+    assert len(list(stream)) == 100
+
+
+def test_a_second_stream_waits_for_the_first(start):
+    session = start()
+    first = session.generate(GenerateRequest(prompt="slow 0.001"))
+    next(first)
+    answers = []
+    second = threading.Thread(target=lambda: answers.extend(session.generate(GenerateRequest(prompt="count 3"))))
+    second.start()
+
+    assert [next(first).text for _ in range(100)] == ["tick "] * 100
+    assert answers == []
+    first.close()
+    second.join(20)
+
+    assert [chunk.text for chunk in answers] == ["1 ", "2 ", "3 ", ""]
+
+
+def test_a_waiting_stream_can_be_cancelled(start):
+    session = start()
+    first = session.generate(GenerateRequest(prompt="slow 0.001"))
+    next(first)
+    waiting = session.generate(GenerateRequest(prompt="slow 0.001"))
+    threading.Timer(0.1, waiting.close).start()
+
+    assert list(waiting) == []
+    first.close()
+
+    assert events(session).count("slow closed") == 1  # the second never ran
+
+
+def test_cancelling_one_of_two_parallel_streams(start, until):
+    session = start(parallel=True)
+    kept = session.generate(GenerateRequest(prompt="count 200"))
+    left = session.generate(GenerateRequest(prompt="slow 0.001"))
+    next(kept), next(left)
+
+    left.close()
+
+    assert until(lambda: events(session).startswith("slow closed"))
+    assert len(list(kept)) == 200
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_closing_the_session_in_the_middle_of_a_stream(start, until, alive, parallel):
+    session = start(parallel=parallel)
+    stream = session.generate(GenerateRequest(prompt="slow 0.001"))
+    next(stream)
+
+    session.close()
+
+    assert not alive(session.pid)
+    with pytest.raises(EngineError, match="closed"):
+        list(stream)
+    assert "session closed" in session.log  # it was not killed: the session inside was closed properly
+
+
+def test_a_session_that_is_closed_says_so(start):
+    session = start()
+    session.close()
+    session.close()
+
+    with pytest.raises(EngineError, match="closed"):
+        session.tokenize("a")
+
+
+def test_a_session_that_will_not_close_is_killed(start, alive, monkeypatch):
+    monkeypatch.setattr("pajamas.worker.client.CLOSE_SECONDS", 0.2)
+    session = start()
+    stream = session.generate(GenerateRequest(prompt="slow 600"))
+    next(stream)
+
+    session.close()
+
+    assert not alive(session.pid)
