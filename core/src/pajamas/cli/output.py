@@ -30,15 +30,11 @@ def console(*, stderr: bool = False) -> Console:
 def show_error(error: PajamasError) -> None:
     out = console(stderr=True)
     out.print("Error: ", style="bold red", end="")
-    out.print(_sentence(error.what))
+    out.print(error.what)
     if error.why:
-        out.print(f"  Why: {_sentence(error.why)}")
+        out.print(f"  Why: {error.why}")
     if error.fix:
         out.print(f"  Do:  {error.fix}")
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def print_json(record: Any) -> None:
