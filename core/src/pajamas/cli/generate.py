@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--raw", is_flag=True, help="Send the prompt as it is, without the model's chat template.")
 @click.option("--json-schema", metavar="JSON|FILE", help="The answer is JSON that fits this schema.")
 @click.option("--grammar", "grammar_file", metavar="FILE", help="The answer fits this GBNF grammar.")
-@click.option("--logprobs", type=click.IntRange(min=0), metavar="N", help="With --json: log-probabilities, N alternatives.")
+@click.option("--logprobs", type=click.IntRange(min=0), metavar="N", help="With --json: N alternatives a token.")
 @loading_options
 @sampling_options
 @backend_option

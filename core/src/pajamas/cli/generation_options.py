@@ -82,4 +82,4 @@ def read_json_option(text: str, what: str) -> Any:
     except OSError as error:
         raise UsageError(f"{what} {path} cannot be read.", str(error), "Check the path.") from error
     except ValueError as error:
-        raise UsageError(f"{what} is not JSON.", str(error), "Give JSON, or the path of a file that holds it.") from error
+        raise UsageError(f"{what} is not JSON.", str(error), "Give JSON, or a file that holds it.") from error

@@ -36,7 +36,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
         output.print_table(("name", "scheme", "bits/weight", "size", "path"), rows, right=(2, 3))
     click.echo("\nDownloads:" if downloads else "\nNo downloads in the Hub's cache.")
     if downloads:
-        rows = [(model.name, output.size(model.size), str(model.path)) for model in downloads]
-        output.print_table(("repository", "size", "path"), rows, right=(1,))
+        repositories = [(model.name, output.size(model.size), str(model.path)) for model in downloads]
+        output.print_table(("repository", "size", "path"), repositories, right=(1,))
     click.echo("\nAliases:")
     output.print_table(("alias", "model"), sorted(found.aliases.items()))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from attrs import evolve, field, frozen
 
 from pajamas import hub, manifest, receipts, store
-from pajamas.architecture import detect_architecture
 from pajamas.dispatch import Choice, choose
-from pajamas.errors import PajamasError, TargetExists, UnsupportedFeature, UnsupportedModel, UsageError
+from pajamas.errors import PajamasError, TargetExists, UnsupportedFeature, UsageError
 from pajamas.manifest import Manifest, Receipt
-from pajamas.modelfiles import LocalFiles, ModelFiles
+from pajamas.modelfiles import LocalFiles
+from pajamas.operations.detecting import detect, weights_size
 from pajamas.operations.resolving import model_name, resolve
 from pajamas.plugins import PluginHost
 from pajamas.profiles import Target, resolve_targets
@@ -118,7 +117,7 @@ def convert(
     if not (force or dry_run):
         _refuse_existing(paths)
     source, files = hub.open_files(source)
-    architecture = detect_architecture(files) or _detect_by_backends(host, files)
+    architecture = detect(host, files)
     if not dry_run:
         source, here = hub.download(source, progress=progress)
         files = LocalFiles(here)
@@ -213,31 +212,3 @@ def _refuse_existing(paths: list[Path]) -> None:
             raise TargetExists(
                 f"{path} is there already.", "Nothing is replaced unasked.", "Use --force, or another --output."
             )
-
-
-def _detect_by_backends(host: PluginHost, files: ModelFiles) -> Architecture:
-    """For files that core cannot read: every backend is asked, and those that answer must agree."""
-    answers: dict[str, Any] = {}
-    for backend in host.working_backends():
-        answer = backend.detect_architecture(files)
-        if answer is not None:
-            answers[backend.name] = answer
-    if len(set(map(repr, answers.values()))) > 1:
-        raise UnsupportedModel(
-            f"It is not clear what {files.origin} is.",
-            f"Backends {' and '.join(answers)} read it differently.",
-            "Disable the one that is wrong: PAJAMAS_DISABLE_PLUGINS=NAME",
-        )
-    if not answers:
-        raise UnsupportedModel(
-            f"{files.origin} is not a model that pajamas can read.",
-            "It has neither a config.json nor a GGUF header.",
-            "Name a Hugging Face model or a GGUF file.",
-        )
-    return next(iter(answers.values()))
-
-
-def weights_size(files: ModelFiles) -> int:
-    """Bytes of weight files, as they lie in the source."""
-    sizes = files.sizes()
-    return sum(size for name, size in sizes.items() if name.endswith((".safetensors", ".gguf")))

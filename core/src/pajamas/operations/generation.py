@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from pajamas.chat import formats, mode, parser, template
+from pajamas.chat import mode, parser, template
 from pajamas.errors import UnsupportedFeature, UsageError
 from pajamas.plugins import PluginHost
 from pajamas.types import (
@@ -16,7 +16,6 @@ from pajamas.types import (
     FinishReason,
     GenerateRequest,
     Message,
-    Sampling,
     Session,
     TokenLogprob,
     ToolCall,

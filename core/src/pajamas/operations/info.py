@@ -8,12 +8,11 @@ from pathlib import Path
 from attrs import frozen
 
 from pajamas import hub
-from pajamas.architecture import detect_architecture
 from pajamas.dispatch import choose
 from pajamas.errors import PajamasError
 from pajamas.model_cards import card_context
 from pajamas.modelfiles import ModelFiles
-from pajamas.operations.converting import _detect_by_backends, weights_size
+from pajamas.operations.detecting import detect, weights_size
 from pajamas.operations.resolving import model_name, resolve
 from pajamas.plugins import PluginHost
 from pajamas.profiles import PROFILES, Target, resolve_targets
@@ -75,7 +74,7 @@ def info(
     source = resolve(host, model)
     name = model_name(host, model, source)
     source, files = hub.open_files(source)
-    architecture = detect_architecture(files) or _detect_by_backends(host, files)
+    architecture = detect(host, files)
 
     def dry_run(target: Target) -> Artifact:
         job = QuantizeJob(
@@ -84,7 +83,7 @@ def info(
             architecture=architecture,
             format=target.format,
             scheme=target.scheme,
-            output=Path(f"{name.lower()}-{target.scheme.lower()}"),
+            output=Path(f"{name.lower()}-{target.scheme.lower()}.{target.format}"),
             name=name,
             dry_run=True,
             contexts=tuple(contexts),

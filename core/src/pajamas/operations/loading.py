@@ -118,7 +118,7 @@ def _of_folder(
     host: PluginHost, source: Source, folder: Path, backend: str | None, needs: frozenset[Feature]
 ) -> Selection:
     files = LocalFiles(folder)
-    ggufs = [name for name in files.sizes() if name.endswith(".gguf") and "-of-" not in name or "-00001-of-" in name]
+    ggufs = [name for name in files.sizes() if (name.endswith(".gguf") and "-of-" not in name) or "-00001-of-" in name]
     config = read_json(files, "config.json")
     if config is None and len(ggufs) == 1:
         return _of_path(host, folder / ggufs[0], "gguf", backend, needs)

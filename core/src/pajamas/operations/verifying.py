@@ -82,13 +82,10 @@ def _check(folder: Path, receipt: Receipt, progress: Progress) -> list[Check]:
         check(f"sha256 of {name}", expected, digests.file_digest(folder / name, progress))
         for name, expected in receipt.files.items()
     ]
-    for what, expected, compute in (
-        ("tensor digest", receipt.tensor_digest, lambda: digests.tensor_digest(path, progress)),
-        ("tokenizer digest", receipt.tokenizer_digest, lambda: digests.tokenizer_digest(path)),
-        ("template digest", receipt.template_digest, lambda: digests.template_digest(path)),
-    ):
-        try:
-            checks.append(check(what, expected, compute()))
-        except PajamasError as error:  # a damaged header is a finding here, and the other checks still count
-            checks.append(check(what, expected, error.why or error.what))
-    return checks
+    try:
+        found = (digests.tensor_digest(path, progress), digests.tokenizer_digest(path), digests.template_digest(path))
+    except PajamasError as error:  # a damaged header is a finding here, and the other checks still count
+        return [*checks, check("header", "sound", error.why or error.what)]
+    expected = (receipt.tensor_digest, receipt.tokenizer_digest, receipt.template_digest)
+    names = ("tensor digest", "tokenizer digest", "template digest")
+    return checks + [check(*values) for values in zip(names, expected, found, strict=True)]
