@@ -69,6 +69,7 @@ def run(
     validate: bool = ...,
     dry_run: bool = ...,
     force: bool = ...,
+    backend: str | None = ...,
     options: ConvertOptions = ...,
     command: str = ...,
     progress: Progress = ...,

@@ -32,12 +32,13 @@ GGML_TYPES = {
 _FIRST_WINDOW = 4 << 20  # holds the whole header of most models: one request over the network
 # A sparse file can state any size, so sizes alone do not bound the work. Largest real header: about 20 MB.
 _MAX_HEADER = 128 << 20
-_MAX_ELEMENTS = 8 << 20
+_MAX_ELEMENTS = 4 << 20  # of all arrays together; vocabulary, scores, types and merges of Gemma are 1.3 million
 _MAX_TENSORS = 1 << 18
 _MAX_KEYS = 1 << 16
 _MAX_NAME = 64
 _UINT32, _BOOL, _STRING, _ARRAY = 4, 7, 8, 9
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_LENGTH = struct.Struct("<Q")
 _SPLIT = re.compile(r"(?P<prefix>.*)-(?P<part>\d{5})-of-(?P<count>\d{5})\.gguf", re.DOTALL)
 
 
@@ -204,10 +205,23 @@ class _Reader:
         if self._elements > _MAX_ELEMENTS:
             raise self.broken(f"it claims an array of {count:,} elements")
         if kind == _STRING:
-            return tuple(self.bytes(_MAX_HEADER).decode(errors="replace") for _ in range(count))
+            return self._texts(count)
         form = f"<{count}{self._code(kind)}"
         begin = self.take(struct.calcsize(form))
         return struct.unpack_from(form, self._window, begin)
+
+    def _texts(self, count: int) -> tuple[str, ...]:
+        """`count` texts. A vocabulary has hundreds of thousands, so the window is asked to grow only where it must."""
+        found = []
+        for _ in range(count):
+            begin = self.position + 8
+            end = begin + _LENGTH.unpack_from(self._window, self.position)[0] if begin <= len(self._window) else begin
+            if end > len(self._window) or begin > len(self._window):
+                found.append(self.value(_STRING))
+                continue
+            found.append(str(self._window[begin:end], errors="replace"))
+            self.position = end
+        return tuple(found)
 
     def _code(self, kind: int) -> str:
         code = _SCALARS.get(kind)

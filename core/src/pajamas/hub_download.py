@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +17,8 @@ from pajamas.hub_repository import Repository
 from pajamas.hub_transfer import fetch_to
 from pajamas.progress import NO_PROGRESS, Progress, Stage
 
+log = logging.getLogger(__name__)
+
 
 def bring(repository: Repository, names: Sequence[str], progress: Progress = NO_PROGRESS) -> None:
     """Have all these files in the cache. One stage counts the bytes of all of them; what is here counts at once.
@@ -23,12 +28,41 @@ def bring(repository: Repository, names: Sequence[str], progress: Progress = NO_
         ChecksumMismatch: a file arrived damaged; it was removed.
         NotCached, DownloadError: something is missing and the Hub cannot be asked.
     """
-    missing = [name for name in names if repository.cached(name) is None]
+    missing = _missing(repository, names)
     if not missing:
         return
     if repository.from_cache:
         raise repository.absent(f"Missing: {', '.join(missing[:5])}")
-    note_commit(repository.repo_id, repository.source.revision, repository.commit)
+    with _only_one(repository):
+        note_commit(repository.repo_id, repository.source.revision, repository.commit)
+        _bring(repository, names, _missing(repository, names), progress)
+
+
+def _missing(repository: Repository, names: Sequence[str]) -> list[str]:
+    return [name for name in names if repository.cached(name) is None]
+
+
+@contextmanager
+def _only_one(repository: Repository) -> Iterator[None]:
+    """One process at a time brings files of a repository; a second one finds them when its turn comes."""
+    from filelock import FileLock, Timeout
+    from huggingface_hub import constants
+
+    folder = repository_folder(repository.repo_id).name
+    lock = FileLock(Path(constants.HF_HUB_CACHE) / ".locks" / folder / "pajamas.lock", mode=0o664)
+    Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock.acquire(timeout=1)
+    except Timeout:
+        log.warning("Waiting for another process that downloads %s.", repository.repo_id)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _bring(repository: Repository, names: Sequence[str], missing: Sequence[str], progress: Progress) -> None:
     sizes = {name: repository.files[name].size for name in names}
     check_space(sum(sizes[name] - _here(repository, name) for name in missing))
     with progress.stage("Download", sum(sizes.values()), "bytes") as stage:
@@ -107,32 +141,25 @@ def _bring_one(repository: Repository, name: str, advance: Callable[[int], objec
 
 def _bring_blob(repository: Repository, name: str, advance: Callable[[int], object]) -> None:
     """Download a large file's content over plain HTTP to where the cache wants it, going on with what is there."""
-    from filelock import FileLock
-    from huggingface_hub import constants, hf_hub_url
+    from huggingface_hub import hf_hub_url
 
     file = repository.files[name]
     assert file.sha256 is not None
     blob, partial = _blob(repository, file.sha256), _partial(repository, file.sha256)
-    folder = repository_folder(repository.repo_id)
-    lock = Path(constants.HF_HUB_CACHE) / ".locks" / folder.name / f"{file.sha256}.lock"  # huggingface_hub's own
-    lock.parent.mkdir(parents=True, exist_ok=True)
     blob.parent.mkdir(parents=True, exist_ok=True)
     url = hf_hub_url(repository.repo_id, name, revision=repository.commit)
-    with FileLock(lock, mode=0o664):  # a cache may be shared by a group
-        if blob.is_file():  # another process brought it while this one waited
-            return
-        fetch_to(url, partial, file.size, advance)
-        check_digest(partial, name, repository.repo_id, sha256=file.sha256, git_sha1=None)
-        partial.replace(blob)
+    fetch_to(url, partial, file.size, advance)
+    check_digest(partial, name, repository.repo_id, sha256=file.sha256, git_sha1=None)
+    partial.replace(blob)
 
 
 def _by_xet(repository: Repository, name: str) -> bool:
     """Whether huggingface_hub will fetch this file from xet storage: faster than HTTP, but it cannot be taken up."""
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.utils import is_xet_available
 
     sha256 = repository.files[name].sha256
-    if not is_xet_available() or constants.HF_HUB_DISABLE_XET or _partial(repository, str(sha256)).is_file():
+    has_xet = not constants.HF_HUB_DISABLE_XET and importlib.util.find_spec("hf_xet") is not None
+    if not has_xet or _partial(repository, str(sha256)).is_file():
         return False
     url = hf_hub_url(repository.repo_id, name, revision=repository.commit)
     return get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT).xet_file_data is not None

@@ -137,8 +137,8 @@ def _refused(error: BaseException, repo: str, page: str) -> PajamasError:
 
 
 def _sent_token(error: BaseException) -> bool:
-    request = getattr(error, "request", None)
-    return request is not None and "authorization" in request.headers
+    response = getattr(error, "response", None)
+    return response is not None and "authorization" in response.request.headers
 
 
 def _first_line(error: BaseException) -> str:

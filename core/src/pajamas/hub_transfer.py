@@ -52,10 +52,9 @@ def fetch(url: str, start: int, stop: int, sink: Callable[[bytes], object]) -> N
 def _stream(url: str, start: int, stop: int) -> Iterator[bytes]:
     import httpx2
     from huggingface_hub import constants, get_session
-    from huggingface_hub.utils import (
-        build_hf_headers,  # type: ignore[attr-defined]  # exported lazily, which mypy cannot see
-        hf_raise_for_status,  # type: ignore[attr-defined]
-    )
+
+    # Documented names, but exported lazily in a way that mypy cannot see.
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
 
     headers = build_hf_headers(library_name="pajamas")
     # Ranges count the bytes of the file itself, so a compressed answer would be another file.

@@ -141,5 +141,5 @@ class ParsedStream(Iterator[Chunk]):
 
 
 def parse_stream(chunks: Iterator[Chunk], parser: ChatParser) -> ParsedStream:
-    """Parse a backend's stream lazily. Token ids, logprobs and usage stay; calls make the finish reason `tool_calls`."""
+    """Parse a backend's stream lazily. Token ids, logprobs, usage stay; calls make the finish reason `tool_calls`."""
     return ParsedStream(chunks, parser)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pajamas.cli import output
-from pajamas.cli.state import json_option, refuse_backend
+from pajamas.cli.state import backend_option, json_option
 from pajamas.core import run
 
 if TYPE_CHECKING:
@@ -54,10 +54,12 @@ def _overrides(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
 @click.option("--output-tensor-type", "output_type", metavar="TYPE", help="Type of the output layer.")
 @click.option("--keep-16bit", is_flag=True, help="Keep the 16-bit GGUF beside the result.")
 @click.option("--converter", type=click.Choice(["llama.cpp"]), help="llama.cpp's own converter instead of ours.")
+@backend_option
 @json_option
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     model: str | None,
     target: str | None,
     formats: tuple[str, ...],
@@ -67,6 +69,7 @@ def command(
     validate: bool,
     dry_run: bool,
     force: bool,
+    backend: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -75,7 +78,6 @@ def command(
     Without --output the result goes to the model store (see `pajamas list`), where `generate` and `chat` find it by the
     model's name.
     """
-    refuse_backend(ctx, "convert")
     from pajamas.operations.converting import ConvertOptions
 
     with output.progress() as progress:
@@ -90,6 +92,7 @@ def command(
             validate=validate,
             dry_run=dry_run,
             force=force,
+            backend=backend,
             options=ConvertOptions(**options),
             command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
             progress=progress,

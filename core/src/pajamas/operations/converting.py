@@ -79,6 +79,7 @@ def convert(
     validate: bool = False,
     dry_run: bool = False,
     force: bool = False,
+    backend: str | None = None,
     options: ConvertOptions = ConvertOptions(),
     *,
     command: str = "",
@@ -97,6 +98,7 @@ def convert(
         validate: measure the result against the original.
         dry_run: compute sizes and memory from headers alone; nothing is downloaded but headers, nothing written.
         force: replace what is there.
+        backend: the backend that makes the artifacts; None lets the format decide.
         command: the command line, for the receipt.
 
     Raises:
@@ -110,7 +112,9 @@ def convert(
             "--validate needs a plugin that measures quality.", "None is installed.", "pip install pajamas-validate"
         )
     targets = resolve_targets(list(formats), precision, profile, aggressive)
-    choices = [choose(host, target.format) for target in targets]
+    choices = [choose(host, target.format, backend) for target in targets]
+    if any(choice.device not in (None, "cpu") for choice in choices):
+        raise UsageError(f"Conversion cannot run on {backend}.", "It runs on the processor.", "Leave --backend out.")
     source = resolve(host, model)
     name = model_name(host, model, source)
     folder, paths = _paths(output, name, targets)

@@ -82,20 +82,22 @@ class Lane:
         stream = self._stream
         assert stream is not None
         try:
-            item: Item | None = next(stream.items, None)
-            self._send(End(id=stream.id) if item is None else item)
+            item = next(stream.items, None)
+            if item is None:
+                self._stream = None
+                self._send(End(id=stream.id))
+            else:
+                stream.credit -= 1
+                self._send(item)
         except BaseException as error:  # all of them, SystemExit too: the client waits for an answer and must get it
             self._close_stream()
             self._send(failure(stream.id, error))
-        else:
-            stream.credit -= 1
-            if item is None:
-                self._stream = None
 
     def _answer_beside(self, call: Call) -> None:
         try:
-            for message in [*self._items(call), End(id=call.id)]:
-                self._send(message)
+            for item in list(self._items(call)):
+                self._send(item)
+            self._send(End(id=call.id))
         except BaseException as error:  # as in `_step`
             self._send(failure(call.id, error))
 
