@@ -215,12 +215,13 @@ class _Reader:
         found = []
         for _ in range(count):
             begin = self.position + 8
-            end = begin + _LENGTH.unpack_from(self._window, self.position)[0] if begin <= len(self._window) else begin
-            if end > len(self._window) or begin > len(self._window):
+            if begin <= len(self._window) and (
+                end := begin + _LENGTH.unpack_from(self._window, self.position)[0]
+            ) <= len(self._window):
+                found.append(str(self._window[begin:end], errors="replace"))
+                self.position = end
+            else:
                 found.append(self.value(_STRING))
-                continue
-            found.append(str(self._window[begin:end], errors="replace"))
-            self.position = end
         return tuple(found)
 
     def _code(self, kind: int) -> str:
