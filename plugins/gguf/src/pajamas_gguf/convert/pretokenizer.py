@@ -13,7 +13,6 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from pajamas.errors import UnsupportedModel
-
 from pajamas_gguf.convert.vocab_files import TokenizerFiles
 
 _DIGITS = "<single digits>"  # a step of its own, not a pattern
@@ -32,10 +31,8 @@ _DEEPSEEK_V3 = (
     rf"|[^{_CRLF}\p{{L}}\p{{P}}\p{{S}}]?[\p{{L}}\p{{M}}]+| ?[\p{{P}}\p{{S}}]+[{_CRLF}]*"
     rf"|\s*[{_CRLF}]+|\s+(?!\S)|\s+"
 )
-_DEEPSEEK_WORDS = (
-    r"\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓ"
-    r"ℕℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]+"
-)
+# 400 characters that name the cased letters of Unicode by their ranges; how they begin tells enough.
+_CASED_LETTERS, _CASED_LETTERS_START = "<cased letters>", r"\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿ"
 
 _NAMES: dict[tuple[str, ...], str] = {
     (rf"{_CONTRACTIONS}|{_WORD}|\p{{N}}|{_MARK}|{_SPACE}",): "qwen2",
@@ -47,7 +44,7 @@ _NAMES: dict[tuple[str, ...], str] = {
     (_GPT2,): "gpt-2",
     (_DIGITS, _GPT2): "starcoder",
     (r"\p{N}{1,3}", "[一-龥぀-ゟ゠-ヿ]+", _DEEPSEEK_V3): "deepseek-v3",
-    ("[\r\n]", _DEEPSEEK_WORDS, r"\s?[!-/:-~！-／：-～‘-‟　-。]+", r"\s+$", _HAN, _DIGITS): "deepseek-llm",
+    ("[\r\n]", _CASED_LETTERS, r"\s?[!-/:-~！-／：-～‘-‟　-。]+", r"\s+$", _HAN, _DIGITS): "deepseek-llm",
     ("[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", _HAN, _DIGITS): "deepseek-coder",
 }
 
@@ -110,7 +107,7 @@ def _step(step: Mapping[str, Any]) -> str:
     match step.get("type"), step.get("behavior"), step.get("invert", False):
         # What a pattern matches as words, or what lies between its matches dropped: the same where it matches all.
         case ("Split", "Isolated", False) | ("Split", "Removed", True) if isinstance(regex, str):
-            return regex
+            return _CASED_LETTERS if regex.startswith(_CASED_LETTERS_START) else regex
         case ("Digits", _, _) if step.get("individual_digits") is True:
             return _DIGITS
         case ("ByteLevel", _, _) if step.get("add_prefix_space") is False:

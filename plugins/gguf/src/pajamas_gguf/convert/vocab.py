@@ -11,16 +11,22 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
-from pajamas.modelfiles import ModelFiles
 
-from pajamas_gguf.convert import bpe
+from pajamas.errors import UnsupportedModel
+from pajamas.modelfiles import ModelFiles
+from pajamas_gguf.convert import bpe, spm
 from pajamas_gguf.convert.chat_template import template_keys
 from pajamas_gguf.convert.pretokenizer import pre_tokenizer
 from pajamas_gguf.convert.vocab_files import TokenizerFiles
 from pajamas_gguf.convert.vocab_special import special_keys
+from pajamas_gguf.convert.vocab_tokens import TokenTable
 
 if TYPE_CHECKING:
     import gguf
+
+_LLAMA = ("llama", "mistral", "mixtral")  # those that llama.cpp converts as Llama
+_STARCODER_SIZE = 49152
+_CODE_LLAMA_SIZE = 32016
 
 
 @frozen(kw_only=True)
@@ -69,11 +75,53 @@ def vocab_keys(files: ModelFiles, config: Mapping[str, Any]) -> dict[str, Any]:
         as `write_vocab`.
     """
     source = TokenizerFiles(files, config)
-    keys = _byte_level_keys(source)
+    model_type = config.get("model_type")
+    keys: dict[str, Any] = {}
+    if model_type in _LLAMA:
+        prefix = (source.config or {}).get("add_prefix_space")
+        if prefix is not None:
+            if not isinstance(prefix, bool):
+                raise source.error("tokenizer_config.json", "add_prefix_space is not true or false")
+            keys["tokenizer.ggml.add_space_prefix"] = prefix
+    if _has_model_file(source, model_type):
+        keys |= _sentencepiece_keys(source, spm.read_model_file(source, phi3=model_type == "phi3"))
+    elif spm.is_spm_json(source):
+        keys |= _sentencepiece_keys(source, spm.read_json_file(source))
+    else:
+        keys |= _byte_level_keys(source)
+    if model_type in _LLAMA and source.vocab_size == _STARCODER_SIZE:
+        # Granite's code models have StarCoder's vocabulary, which names a first token and never puts it first.
+        keys["tokenizer.ggml.add_bos_token"] = False
+    if model_type in _LLAMA and source.vocab_size == _CODE_LLAMA_SIZE:
+        keys["tokenizer.ggml.eot_token_id"] = 32010
     return keys | template_keys(source)
 
 
+def _has_model_file(source: TokenizerFiles, model_type: Any) -> bool:
+    """Whether tokenizer.model decides, as it does for llama.cpp's converter in these families."""
+    if "tokenizer.model" not in source.files.sizes() or model_type in ("qwen2_moe", "qwen3_moe"):
+        return False
+    return model_type != "phi3" or source.tokenizer_class != "GPT2Tokenizer"
+
+
+def _sentencepiece_keys(source: TokenizerFiles, table: TokenTable) -> dict[str, Any]:
+    return {
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.pre": "default",
+        "tokenizer.ggml.tokens": table.texts,
+        "tokenizer.ggml.scores": table.scores,
+        "tokenizer.ggml.token_type": [int(type_) for type_ in table.types],
+        **special_keys(source, len(table.texts)),
+    }
+
+
 def _byte_level_keys(source: TokenizerFiles) -> dict[str, Any]:
+    if source.tokenizer is None and "tekken.json" in source.files.sizes():
+        raise UnsupportedModel(
+            f"the tokenizer of {source.files.origin} is in Mistral's own form only (tekken.json)",
+            "the converter reads Hugging Face's tokenizer.json",
+            "take a repository that has tokenizer.json, or convert with --converter llama.cpp",
+        )
     vocabulary = bpe.read_vocabulary(source)
     table = bpe.read_tokens(source, vocabulary)
     return {

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from attrs import frozen
+
 from pajamas.errors import ModelFileError
 from pajamas.modelfiles import ModelFiles, read_json
 
@@ -15,7 +16,7 @@ MAX_TOKENS = 1 << 22  # sixteen times the largest vocabulary in use; a hostile c
 
 NAMED_TOKENS = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
 
-# What a tokenizer class names when tokenizer_config.json does not (transformers' constructors).
+# What a tokenizer class names when tokenizer_config.json does not (transformers 5, the classes' constructors).
 _CLASS_DEFAULTS: dict[str, dict[str, str]] = {
     "Qwen2Tokenizer": {"unk": "<|endoftext|>", "eos": "<|endoftext|>", "pad": "<|endoftext|>"},
     "GPT2Tokenizer": {"unk": "<|endoftext|>", "bos": "<|endoftext|>", "eos": "<|endoftext|>"},
@@ -90,23 +91,30 @@ class TokenizerFiles:
             for text, id_ in found.items()
         )
 
-    def named_token(self, name: str) -> str | None:
-        """The text of the token called `name` ("bos", "eos" ...): tokenizer_config.json's, or its class's default."""
-        key = f"{name}_token"
-        if self.config is not None and key in self.config:
-            return _content(self.config[key])
-        return _CLASS_DEFAULTS.get(self.tokenizer_class, {}).get(name)
-
     def special_texts(self) -> Iterator[str]:
-        """Texts that transformers counts as special: the named tokens and those listed as extra."""
-        for name in NAMED_TOKENS:
-            if (text := self.named_token(name)) is not None:
-                yield text
+        """Texts that transformers counts as special: every token with a name, and those listed as extra."""
         config = self.config or {}
+        named = dict(_CLASS_DEFAULTS.get(self._loading_class, {}))
+        named = {f"{name}_token": text for name, text in named.items()} | config
+        for key, entry in named.items():
+            if key.endswith("_token") and (text := _content(entry)) is not None:
+                yield text
         for key in ("additional_special_tokens", "extra_special_tokens"):
             extra = config.get(key)
             entries = extra.values() if isinstance(extra, dict) else extra if isinstance(extra, list) else ()
             yield from (text for entry in entries if (text := _content(entry)) is not None)
+
+    @property
+    def _loading_class(self) -> str:
+        """The class that transformers loads these files with, "" for its general one."""
+        declared, model_type = self.tokenizer_class, self.model_config.get("model_type")
+        if model_type == "qwen2" or (model_type in ("qwen3", "qwen3_moe") and declared in ("Qwen2Tokenizer", "")):
+            return "Qwen2Tokenizer"
+        if model_type in ("phi3", "mistral", "mixtral"):
+            return ""
+        if declared == "LlamaTokenizer" and self.model.get("byte_fallback") is not True:
+            return ""  # byte-level, which that class is not
+        return declared
 
     def token_id(self, value: Any, file: str) -> int:
         """`value` as a token's id."""
