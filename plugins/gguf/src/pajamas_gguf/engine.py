@@ -161,9 +161,9 @@ def _check_structs(module: Any) -> None:
     expected = (
         (model, {"vocab_only": False, "use_extra_bufts": True, "no_alloc": False, "main_gpu": 0}),
         (context, {
-            "n_ctx": 512, "n_batch": 2048, "n_ubatch": 512, "n_seq_max": 1, "rope_scaling_type": -1, "flash_attn_type": -1,
-            "rope_freq_base": 0.0, "yarn_ext_factor": -1.0, "type_k": 1, "type_v": 1, "embeddings": False,
-            "offload_kqv": True, "n_samplers": 0,
+            "n_ctx": 512, "n_batch": 2048, "n_ubatch": 512, "n_seq_max": 1, "rope_scaling_type": -1,
+            "flash_attn_type": -1, "rope_freq_base": 0.0, "yarn_ext_factor": -1.0, "type_k": 1, "type_v": 1,
+            "embeddings": False, "offload_kqv": True, "n_samplers": 0,
         }),
         (sampler, {"no_perf": True}),
         (quantize, {"nthread": 0, "allow_requantize": False, "quantize_output_tensor": True, "dry_run": False}),
@@ -174,7 +174,7 @@ def _check_structs(module: Any) -> None:
             if found != value:
                 raise EngineMissing(
                     "llama.cpp's library and its Python bindings do not belong together",
-                    f"{type(struct).__name__}.{name} is {found!r} and should be {value!r} (llama-cpp-python {version()})",
+                    f"{type(struct).__name__}.{name} is {found!r} and should be {value!r} ({DISTRIBUTION} {version()})",
                     "pip install --force-reinstall pajamas-gguf, and unset LLAMA_CPP_LIB_PATH if you set it",
                 )
 

@@ -62,6 +62,12 @@ def probed() -> Probe | None:
         return None
 
 
+def built_for() -> tuple[str, ...]:
+    """Device words that this build has libraries for, whether or not such a device is here."""
+    names = {path.name.removeprefix("lib").partition(".")[0] for path in _libraries()}
+    return tuple(word for word in ("cuda", "metal") if f"ggml-{word}" in names) + ("cpu",)
+
+
 def cache_folder() -> Path:
     import platformdirs
 
@@ -87,8 +93,8 @@ def _try_both() -> Probe:
     why = _reason(with_extra)
     if not isinstance(without, child.Crash) and "failed" not in without:
         note = (
-            f"llama.cpp fails on this CPU with its fast matrix paths (AMX, repacked weights): {why}. They are off, which"
-            " costs speed; a build with CXXFLAGS='-fno-tree-dse -fno-dse' (or by clang) has been seen to cure it"
+            f"llama.cpp fails on this CPU with its fast matrix paths (AMX, repacked weights): {why}. They are off,"
+            " which costs speed; a build with CXXFLAGS='-fno-tree-dse -fno-dse' (or by clang) has been seen to cure it"
         )
         return Probe(extra_buffers=False, devices=tuple(without["devices"]), notes=(note,))
     return Probe(extra_buffers=False, unavailable=f"this build of llama.cpp does not work on this machine: {why}")

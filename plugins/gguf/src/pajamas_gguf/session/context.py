@@ -1,0 +1,130 @@
+"""The engine's working state for a model: key/value cache, compute buffers and result rows."""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pajamas.errors import EngineError
+from pajamas_gguf import engine
+from pajamas_gguf.session.batch import Batch
+from pajamas_gguf.session.interrupt import Interrupt
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pajamas_gguf.parameters import Parameters
+    from pajamas_gguf.session.model import Model
+
+_NO_SLOT, _STOPPED = 1, 2
+
+
+class Stopped(Exception):
+    """The computation was broken off because somebody asked for it. What it had done was taken back."""
+
+
+class Context:
+    """One `llama_context`. Sequences are numbered 0 to `parameters.sequences` - 1.
+
+    Raises:
+        EngineError: the engine cannot make it: not enough memory, or options that this model does not allow.
+    """
+
+    def __init__(self, model: Model, parameters: Parameters, params: Any) -> None:
+        self._lib = lib = engine.library()
+        engine.forget_errors()
+        with engine.recorded() as self.log:
+            pointer = lib.llama_init_from_model(model.pointer, params)
+        if not pointer:
+            raise EngineError(
+                "llama.cpp cannot make a context for this model",
+                engine.last_error("there may be too little memory"),
+                f"try a shorter context than {parameters.context_length:,} tokens, or other options",
+            )
+        self.pointer: int = pointer
+        self.close = weakref.finalize(self, lib.llama_free, pointer)
+        self.batch = Batch(params.n_batch)
+        self.rows: int = params.n_outputs_max
+        self.cancelled = False
+        self._model = model
+        self._memory = lib.llama_get_memory(pointer)
+        self._interrupt = Interrupt()
+        self._stop = lib.ggml_abort_callback(lambda _user: self._interrupt.requested or self.cancelled)
+        self._never = lib.ggml_abort_callback()
+        self._views: dict[tuple[int, int], NDArray[np.float32]] = {}
+
+    def compute(self) -> None:
+        """Compute the batch: one short step, which nothing interrupts.
+
+        Raises:
+            EngineError: the engine failed.
+        """
+        self._raise_for(self._lib.llama_decode(self.pointer, self.batch.struct()))
+
+    def compute_long(self) -> None:
+        """Compute the batch; Ctrl-C and `cancelled` stop it in the middle.
+
+        Raises:
+            Stopped: it was `cancelled`. After Ctrl-C KeyboardInterrupt, or what the handler raises.
+            EngineError: the engine failed.
+        """
+        # Asked after each node of the graph, so only where a step takes long against a thousand calls of Python.
+        self._lib.llama_set_abort_callback(self.pointer, self._stop, None)
+        try:
+            with self._interrupt:
+                code = self._lib.llama_decode(self.pointer, self.batch.struct())
+        finally:
+            self._lib.llama_set_abort_callback(self.pointer, self._never, None)
+        self._raise_for(code)
+
+    def logits(self, row: int) -> NDArray[np.float32]:
+        """The logits of the batch's token `row`, float32 [vocabulary]: a view, good until the next computation."""
+        return self._view(self._lib.llama_get_logits_ith(self.pointer, row), self._model.vocabulary_size)
+
+    def all_logits(self, rows: int) -> NDArray[np.float32]:
+        """The logits of the batch's `rows` result rows in order, float32 [rows, vocabulary]: a view, as above."""
+        size = self._model.vocabulary_size
+        return self._view(self._lib.llama_get_logits(self.pointer), rows * size).reshape(rows, size)
+
+    def pooled(self, sequence: int, size: int) -> NDArray[np.float32]:
+        """A sequence's pooled embedding, float32 [size]: a copy."""
+        return self._view(self._lib.llama_get_embeddings_seq(self.pointer, sequence), size).copy()
+
+    def forget(self, sequence: int, position: int = 0) -> bool:
+        """Remove a sequence's tokens from `position` on; False if this memory cannot go back (recurrent models)."""
+        if not self._memory:
+            return True
+        return bool(self._lib.llama_memory_seq_rm(self._memory, sequence, position, -1))
+
+    def first_position(self, sequence: int) -> int:
+        """The first position that is still there: not 0 where a sliding window has moved on. -1 if empty."""
+        return int(self._lib.llama_memory_seq_pos_min(self._memory, sequence)) if self._memory else -1
+
+    def clear(self) -> None:
+        if self._memory:
+            self._lib.llama_memory_clear(self._memory, False)
+
+    def _view(self, pointer: Any, size: int) -> NDArray[np.float32]:
+        address = engine.pointer(pointer)
+        if not address:
+            raise EngineError("llama.cpp has no result where there should be one", engine.last_error(), "")
+        # The engine keeps its result buffer from step to step, and making a view costs more than finding one.
+        view = self._views.get((address, size))
+        if view is None:
+            if len(self._views) > 8:
+                self._views.clear()
+            view = np.frombuffer(memoryview((ctypes.c_float * size).from_address(address)), np.float32)
+            self._views[address, size] = view
+        return view
+
+    def _raise_for(self, code: int) -> None:
+        if code == 0:
+            return
+        if code == _STOPPED:
+            raise Stopped
+        if code == _NO_SLOT:
+            raise EngineError("llama.cpp finds no room in the key/value cache", engine.last_error(), "ask for less")
+        raise EngineError("llama.cpp failed to compute", f"{engine.last_error()} (code {code})", "")

@@ -1,0 +1,49 @@
+"""Log-probabilities of the model's own distribution."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pajamas.types import TokenLogprob
+from pajamas_gguf.session.shortlist import shortlist
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pajamas_gguf.session.model import Model
+
+
+def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """float32 [..., vocabulary]: logits - log(sum(exp(logits))), the sum taken in double precision."""
+    shifted: NDArray[np.float32] = logits - logits.max(axis=-1, keepdims=True)
+    total = np.exp(shifted).sum(axis=-1, keepdims=True, dtype=np.float64)
+    shifted -= np.log(total).astype(np.float32)
+    return shifted
+
+
+class TokenLogprobs:
+    """Probabilities at one place of the answer, kept until the token there is chosen."""
+
+    def __init__(self, model: Model, logits: NDArray[np.float32]) -> None:
+        self._model = model
+        self._values = log_softmax(logits)
+
+    def of(self, token: int, count: int) -> TokenLogprob:
+        """The token's own, with the `count` most likely tokens in order."""
+        ids = shortlist(self._values, count) if count else np.empty(0, np.intp)
+        # Equal ones by their id, so that the order does not depend on the shortlist.
+        order = np.lexsort((ids, -self._values[ids]))[:count]
+        top = tuple(self._one(int(ids[place])) for place in order)
+        return self._one(token, top)
+
+    def _one(self, token: int, top: tuple[TokenLogprob, ...] = ()) -> TokenLogprob:
+        data = self._model.piece(token)
+        return TokenLogprob(
+            token_id=token,
+            token=data.decode("utf-8", "replace"),
+            bytes=data,
+            logprob=float(self._values[token]),
+            top=top,
+        )

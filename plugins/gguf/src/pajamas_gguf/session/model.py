@@ -1,0 +1,145 @@
+"""A loaded model and its vocabulary, over llama.cpp's pointers."""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pajamas.errors import EngineError, UsageError
+from pajamas_gguf import engine
+from pajamas_gguf.checkup import refused
+from pajamas_gguf.parameters import Parameters
+from pajamas_gguf.session.interrupt import Interrupt
+
+# The engine knows most by their text, but only where the file gives them a special type.
+_END_OF_TURN = ("<|im_end|>", "<end_of_turn>", "<|eot_id|>")
+_NO_VOCABULARY = 0
+
+
+class Model:
+    """Weights and vocabulary. `metadata` is that of the file's header.
+
+    Raises:
+        ModelFileError: the engine refuses the file.
+    """
+
+    def __init__(self, path: Path, parameters: Parameters, metadata: Mapping[str, Any]) -> None:
+        lib = engine.library()
+        params, kept = parameters.for_model()
+        interrupt = Interrupt()
+        # Between tensors the engine asks whether to go on.
+        callback = lib.llama_progress_callback(lambda _progress, _user: not interrupt.requested)
+        params.progress_callback = callback
+        engine.forget_errors()
+        with engine.recorded() as self.load_log, interrupt:
+            pointer = lib.llama_model_load_from_file(str(path).encode(), params)
+        del kept, callback
+        if not pointer:
+            raise refused(path, engine.last_error())
+        self.path = path
+        self.pointer: int = pointer
+        self.close = weakref.finalize(self, lib.llama_model_free, pointer)
+        self._lib = lib
+        self._vocabulary = lib.llama_model_get_vocab(pointer)
+        self._metadata = metadata
+        self._pieces: dict[int, bytes] = {}
+        self.vocabulary_size: int = lib.llama_vocab_n_tokens(self._vocabulary)
+        self.size: int = lib.llama_model_size(pointer)
+        self.has_decoder: bool = lib.llama_model_has_decoder(pointer)
+        self.has_encoder: bool = lib.llama_model_has_encoder(pointer)
+        self.is_recurrent: bool = lib.llama_model_is_recurrent(pointer) or lib.llama_model_is_hybrid(pointer)
+        self.sliding_window: int = lib.llama_model_n_swa(pointer)
+
+    @property
+    def vocabulary(self) -> Any:
+        """The `llama_vocab` pointer."""
+        return self._vocabulary
+
+    @cached_property
+    def end_tokens(self) -> frozenset[int]:
+        """Tokens that end an answer: the file's EOS and EOT, and tokens with the texts that chat models end with."""
+        ends = {
+            token
+            for token in range(self.vocabulary_size)
+            if self._lib.llama_vocab_is_eog(self._vocabulary, token)
+        }  # fmt: skip
+        texts = self._metadata.get("tokenizer.ggml.tokens", ())
+        ends.update(texts.index(text) for text in _END_OF_TURN if text in texts)
+        return frozenset(ends)
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
+        """Token ids. With `add_special` a BOS stands first where the vocabulary wants one, and never twice.
+
+        Raises:
+            EngineError: the model has no vocabulary, or the text is too long for the engine (2^31 bytes).
+        """
+        if self._lib.llama_vocab_type(self._vocabulary) == _NO_VOCABULARY:
+            raise EngineError("this model has no vocabulary", "its file names no tokenizer", "give token ids, not text")
+        data = text.encode("utf-8", "replace")  # a lone surrogate becomes "?"
+        room = len(data) + 16
+        while True:
+            tokens = (ctypes.c_int32 * room)()
+            count = self._lib.llama_tokenize(
+                self._vocabulary, data, len(data), tokens, room, add_special, parse_special
+            )
+            if count >= 0:
+                break
+            if -count <= room:
+                raise EngineError(
+                    "the text is too long for llama.cpp's tokenizer", f"{len(data):,} bytes", "shorten it"
+                )
+            room = -count
+        found = list(tokens[:count])
+        bos = self._lib.llama_vocab_bos(self._vocabulary)
+        if add_special and found[:2] == [bos, bos] and self._lib.llama_vocab_get_add_bos(self._vocabulary):
+            # The template has written it, and the vocabulary adds it.
+            del found[0]
+        return found
+
+    def prompt_tokens(self, text: str) -> list[int]:
+        """A rendered prompt's tokens: special ones in the text are meant, and no EOS follows the prompt."""
+        tokens = self.tokenize(text, add_special=True, parse_special=True)
+        if self._lib.llama_vocab_get_add_eos(self._vocabulary) and len(tokens) > 1:
+            eos = self._lib.llama_vocab_eos(self._vocabulary)
+            if tokens[-1] == eos and self.tokenize(text, add_special=False, parse_special=True)[-1:] != [eos]:
+                tokens.pop()
+        return tokens
+
+    def detokenize(self, tokens: list[int]) -> str:
+        """The text, special tokens included; bytes that are no UTF-8 become U+FFFD."""
+        self.check_tokens(tokens)
+        array = (ctypes.c_int32 * len(tokens))(*tokens)
+        room = 16 * len(tokens) + 64
+        for _ in range(2):
+            buffer = ctypes.create_string_buffer(room)
+            length = self._lib.llama_detokenize(self._vocabulary, array, len(tokens), buffer, room, False, True)
+            if length >= 0:
+                return buffer.raw[:length].decode("utf-8", "replace")
+            room = -length
+        raise EngineError("llama.cpp cannot turn these tokens into text", engine.last_error(), "")
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that one token stands for; a special token's are its text."""
+        known = self._pieces.get(token)
+        if known is None:
+            buffer = ctypes.create_string_buffer(256)
+            length = self._lib.llama_token_to_piece(self._vocabulary, token, buffer, 256, 0, True)
+            if length < 0:
+                buffer = ctypes.create_string_buffer(-length)
+                length = self._lib.llama_token_to_piece(self._vocabulary, token, buffer, -length, 0, True)
+            known = self._pieces[token] = buffer.raw[: max(length, 0)]
+        return known
+
+    def check_tokens(self, tokens: list[int] | tuple[int, ...]) -> None:
+        """Refuse an id that the vocabulary lacks: the engine would abort the process.
+
+        Raises:
+            UsageError: there is one.
+        """
+        if tokens and (min(tokens) < 0 or max(tokens) >= self.vocabulary_size):
+            wrong = next(token for token in tokens if not 0 <= token < self.vocabulary_size)
+            raise UsageError(f"no token {wrong}", f"the vocabulary has {self.vocabulary_size:,} tokens", "")

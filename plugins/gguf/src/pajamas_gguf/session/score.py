@@ -1,0 +1,39 @@
+"""Log-probabilities of the next token over a window of text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pajamas_gguf.session.logprobs import log_softmax
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pajamas_gguf.session.context import Context
+
+_BLOCK_BYTES = 64 << 20
+
+
+def rows_at_once(vocabulary_size: int) -> int:
+    """Rows of a block: 64 MiB of logits, but no more than the engine computes at once, and enough to keep it busy."""
+    return max(32, min(512, _BLOCK_BYTES // (4 * vocabulary_size)))
+
+
+def blocks(context: Context, tokens: list[int], first: int) -> Iterator[NDArray[np.float32]]:
+    """float32 [rows, vocabulary] for positions `first` on, the rows in order; a window knows nothing of another."""
+    context.clear()
+    position = 0
+    while position < len(tokens):
+        # Nothing is wanted of the tokens before `first`, so they go in batches as large as they can be.
+        wanted = position >= first
+        end = min(position + (context.rows if wanted else context.batch.capacity), len(tokens) if wanted else first)
+        count = end - position
+        context.batch.clear()
+        context.batch.add(tokens[position:end], position, 0, outputs=count if wanted else 0)
+        context.compute_long()
+        if wanted:
+            yield log_softmax(context.all_logits(count))
+        position = end

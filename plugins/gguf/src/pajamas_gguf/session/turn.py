@@ -1,0 +1,73 @@
+"""Whose turn it is: one caller at a time uses a session."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterator
+from typing import Generic, TypeVar
+
+from pajamas.errors import EngineError
+
+T = TypeVar("T")
+
+
+class Turn:
+    """A lock that a stream holds from its first item to its end, and that tells its own thread from others."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._owner: int | None = None
+
+    def check(self) -> None:
+        """Refuse to wait for oneself.
+
+        Raises:
+            EngineError: this thread has a stream open.
+        """
+        if self._owner == threading.get_ident():
+            raise EngineError(
+                "this session is busy",
+                "an answer of it is still open in this thread",
+                "read it to its end, or close it",
+            )
+
+    def take(self) -> None:
+        self.check()
+        self._lock.acquire()
+        self._owner = threading.get_ident()
+
+    def leave(self) -> None:
+        self._owner = None
+        self._lock.release()
+
+    def __enter__(self) -> None:
+        self.take()
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+
+
+class Stream(Generic[T]):
+    """An iterator that takes the turn at its first item and leaves it when it ends, is closed or is forgotten."""
+
+    def __init__(self, turn: Turn, items: Callable[[], Iterator[T]], cancel: Callable[[], None]) -> None:
+        self._items = _in_turn(turn, items)
+        self._cancel = cancel
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        return next(self._items)
+
+    def close(self) -> None:
+        """Free the session at once; from another thread, as soon as the engine stops."""
+        try:
+            self._items.close()
+        except ValueError:  # "generator already executing"
+            self._cancel()
+
+
+def _in_turn(turn: Turn, items: Callable[[], Iterator[T]]) -> Generator[T]:
+    with turn:
+        yield from items()
