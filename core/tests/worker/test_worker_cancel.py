@@ -71,12 +71,33 @@ def test_leaving_score_frees_the_session_and_its_block(start):
 
 def test_another_thread_may_close_a_stream_that_is_waited_for(start):
     session = start()
-    stream = session.generate(GenerateRequest(prompt="slow 2"))
+    stream = session.generate(GenerateRequest(prompt="slow 600"))
     next(stream)
     threading.Timer(0.1, stream.close).start()
 
-    assert len(list(stream)) <= 1
-    assert events(session).startswith("slow closed")
+    assert list(stream) == []
+    assert events(session) == "slow interrupted after 1"
+
+
+def test_closing_a_stream_in_the_middle_of_a_long_step_stops_it(start):
+    session = start()
+    stream = session.generate(GenerateRequest(prompt="slow 600"))
+    next(stream)
+
+    stream.close()
+
+    assert events(session) == "slow interrupted after 1"
+    assert len(list(session.generate(GenerateRequest(prompt="count 50")))) == 51
+
+
+def test_closing_the_session_in_the_middle_of_a_long_step(start):
+    session = start()
+    stream = session.generate(GenerateRequest(prompt="slow 600"))
+    next(stream)
+
+    session.close()
+
+    assert "session closed" in session.log
 
 
 def test_the_worker_does_not_run_far_ahead_of_a_slow_reader(start):
@@ -168,7 +189,7 @@ def test_a_session_that_is_closed_says_so(start):
 def test_a_session_that_will_not_close_is_killed(start, alive, monkeypatch):
     monkeypatch.setattr("pajamas.worker.client.CLOSE_SECONDS", 0.2)
     session = start()
-    stream = session.generate(GenerateRequest(prompt="slow 600"))
+    stream = session.generate(GenerateRequest(prompt="stubborn"))
     next(stream)
 
     session.close()

@@ -70,9 +70,7 @@ def test_a_request_arrives_whole():
         json_schema={"type": "object", "properties": {"a": {"enum": [None, True, 1.5]}}},
         cache_prompt=False,
     )
-    call = decode(
-        encode(Call(id=1, method="generate", arguments={"request": to_json(request)}, window=1))[8:]
-    )
+    call = decode(encode(Call(id=1, method="generate", arguments={"request": to_json(request)}, window=1))[8:])
 
     assert from_json(call.arguments["request"], GenerateRequest) == request
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from types import FrameType
 from typing import Any
 
 from attrs import define
@@ -16,6 +19,9 @@ from pajamas.errors import PajamasError
 from pajamas.types import GenerateRequest, Session
 from pajamas.worker.blocks import BlockWriter
 from pajamas.worker.protocol import Call, Cancel, Credit, End, Failure, Item, Message, from_json, to_json
+
+INTERRUPT_SECONDS = 0.1
+"""How long a step may go on after its stream was cancelled: an ordinary one ends by itself and is not disturbed."""
 
 Send = Callable[[Message], None]
 
@@ -42,6 +48,34 @@ class Lane:
         self._send = send
         self._waiting: deque[Call] = deque()
         self._stream: _Stream | None = None
+        self._computing = False
+        self._interrupted: _Stream | None = None
+
+    def cancel(self, message: Cancel | None) -> None:
+        """From another thread: end one call or (None) the lane, also in the middle of a long step such as a prompt.
+
+        A step of the main thread is stopped by what Ctrl-C does, which sessions know how to survive. In other threads
+        nothing can be stopped from outside.
+        """
+        self.inbox.put(message)
+        stream = self._stream
+        if stream is not None and (message is None or message.id == stream.id):
+            timer = threading.Timer(INTERRUPT_SECONDS, self._interrupt, (stream,))
+            timer.daemon = True
+            timer.start()
+
+    def _interrupt(self, stream: _Stream) -> None:
+        if self._stream is stream and self._computing:
+            self._interrupted = stream
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    def handle_interrupt(self, _number: int, frame: FrameType | None) -> None:
+        """The process's handler of SIGINT, which Python runs in the main thread; a signal from elsewhere is ignored."""
+        # In `_step` itself the session's code is already left: raising there would hit the lane, not the session.
+        in_session = self._computing and frame is not None and frame.f_code is not Lane._step.__code__
+        if in_session and self._stream is not None and self._stream is self._interrupted:
+            self._interrupted = None
+            raise KeyboardInterrupt
 
     def serve(self, *, once: bool = False) -> None:
         """Work until the lane is ended, or (`once`) until its first call is done."""
@@ -82,7 +116,9 @@ class Lane:
         stream = self._stream
         assert stream is not None
         try:
+            self._computing = True
             item = next(stream.items, None)
+            self._computing = False
             if item is None:
                 self._stream = None
                 self._send(End(id=stream.id))
@@ -90,6 +126,7 @@ class Lane:
                 stream.credit -= 1
                 self._send(item)
         except BaseException as error:  # all of them, SystemExit too: the client waits for an answer and must get it
+            self._computing = False
             self._close_stream()
             self._send(failure(stream.id, error))
 

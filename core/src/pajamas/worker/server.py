@@ -67,6 +67,7 @@ class Server:
         self._parallel = Feature.PARALLEL in session.features
         self._main = Lane(session, self._blocks, self._send)
         self._session = session
+        signal.signal(signal.SIGINT, self._main.handle_interrupt)
         self._send(ready)
         self._main.serve()
         for thread in list(self._threads):
@@ -98,11 +99,15 @@ class Server:
             self._lane_for(message).inbox.put(message)
         elif isinstance(message, Credit | Cancel):
             lane = self._lanes.get(message.id) if self._parallel else self._main
-            if lane is not None:  # else the call has ended meanwhile
+            if lane is None:
+                pass  # the call has ended meanwhile
+            elif isinstance(message, Credit):
                 lane.inbox.put(message)
+            else:
+                lane.cancel(message)
         elif isinstance(message, Close):
             for lane in [*list(self._lanes.values()), self._main]:
-                lane.inbox.put(None)
+                lane.cancel(None)
         else:
             raise EngineError(f"{type(message).__name__} is for the client.")
 

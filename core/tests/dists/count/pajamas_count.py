@@ -1,3 +1,4 @@
+# ruff: noqa: T201  an engine prints, and the worker must cope
 """A backend whose model can count, and fail in every way that an engine can. A test double for worker tests.
 
 The artifact's `details` set it up; a prompt is a command and its number, such as "count 5".
@@ -52,7 +53,6 @@ def generate(session, request):
 class CountSession:
     backend = "count"
     chat_template = "{{ messages }}"
-    special_tokens = {"eos_token": "</s>"}
     default_sampling = Sampling(temperature=0.5, logit_bias={7: float("-inf")})
     memory = MemoryUse(weights=1, kv_cache=2, compute=3)
 
@@ -64,6 +64,7 @@ class CountSession:
             num_kv_heads=4, head_dim=5, attention_type="mha", vocab_size=VOCABULARY, tied_embeddings=True,
             context_length=100,
         )  # fmt: skip
+        self.special_tokens = {"eos_token": "</s>"}
         self.events: list[str] = []
         self.meeting = threading.Barrier(2)
 
@@ -81,8 +82,9 @@ class CountSession:
                 made += 1
                 yield Chunk(text=text, token_ids=(made,), logprobs=self._logprobs(request, made))
             yield Chunk(finish_reason="stop", usage=Usage(prompt_tokens=2, completion_tokens=made))
-        except GeneratorExit:
-            self.events.append(f"{command} closed after {made}")
+        except (GeneratorExit, KeyboardInterrupt) as error:
+            how = "closed" if isinstance(error, GeneratorExit) else "interrupted"
+            self.events.append(f"{command} {how} after {made}")
             raise
 
     def _logprobs(self, request, token):
@@ -99,6 +101,12 @@ class CountSession:
         while True:
             yield "tick "
             time.sleep(seconds)
+
+    def _stubborn(self, number):
+        """Cannot be interrupted."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        yield "one "
+        time.sleep(600)
 
     def _events(self, number):
         yield ",".join(self.events)
