@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
+
 from pajamas.errors import EngineMissing
 
 _START = re.compile(r"\[ *(\d+)/ *(\d+)\] (.+?) +- \[[ \d,]+\], type = +(\w+), ")
@@ -121,6 +122,8 @@ def main() -> None:
         _run(task, events)
     except EngineMissing as error:
         events.emit("missing", what=error.what, why=error.why, fix=error.fix)
+    except OSError as error:
+        events.emit("failed", lines=[str(error)])
     # Not through the interpreter's end, which would wait for the thread that reads standard input.
     os._exit(0)
 

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from attrs import frozen
+
 from pajamas.gguf_header import read_header
 from pajamas.modelfiles import LocalFiles
 from pajamas.progress import NO_PROGRESS
 from pajamas.types import QuantizeJob, TensorInfo
-
 from pajamas_gguf.quantize.child import Task
 from pajamas_gguf.quantize.origin import Input, Origin
 from pajamas_gguf.quantize.overrides import Overrides, check_honoured, fit_overrides, silent_fallbacks

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from attrs import frozen
+
 from pajamas.architecture_gguf import model_name
 from pajamas.errors import ModelFileError, NotCached, UnsupportedFeature, UsageError
 from pajamas.gguf_header import GGUFHeader, read_header, read_split, split_names
 from pajamas.modelfiles import LocalFiles, ModelFiles
 from pajamas.types import QuantizeJob
-
 from pajamas_gguf.schemes import WIDE_TYPES, Scheme
 
 _LLAMA_CPP = "llama.cpp"

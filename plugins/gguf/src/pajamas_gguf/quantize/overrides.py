@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 
 from attrs import evolve, frozen
+
 from pajamas.errors import UsageError
 from pajamas.gguf_header import GGUFTensor
 from pajamas.types import QuantizeJob, TensorInfo
-
 from pajamas_gguf.schemes import BLOCKS, TYPE_IDS, Scheme, find_tensor_type
 
 _EMBEDDING, _OUTPUT = "token_embd.weight", "output.weight"
@@ -143,8 +144,11 @@ def _check_pattern(pattern: str) -> None:
         why = "(?...) other than (?:...), (?=...) and (?!...) is not ECMAScript."
     else:
         try:
-            re.compile(pattern)
-        except re.error as error:
+            with warnings.catch_warnings():
+                # What Python only warns of, such as [[:alpha:]], means something else in ECMAScript.
+                warnings.simplefilter("error")
+                re.compile(pattern)
+        except (re.error, Warning) as error:
             why = f"{error}."
     if why:
         raise UsageError(

@@ -17,7 +17,6 @@ from pajamas.errors import EngineError, ModelFileError, NotEnoughDisk, PajamasEr
 from pajamas.gguf_header import read_header
 from pajamas.modelfiles import LocalFiles
 from pajamas.types import Architecture, Artifact, QuantizeJob
-
 from pajamas_gguf.quantize.dryrun import Plan, make_plan, make_task
 from pajamas_gguf.quantize.origin import Input, find_origin
 from pajamas_gguf.quantize.overrides import parse_overrides

@@ -12,9 +12,9 @@ from typing import IO, Any
 
 import attrs
 from attrs import field, mutable
+
 from pajamas.errors import EngineCrashed, EngineError, EngineMissing, PajamasError, UnsupportedModel
 from pajamas.progress import Stage
-
 from pajamas_gguf.quantize.child import Task
 
 _TAIL = 8192
