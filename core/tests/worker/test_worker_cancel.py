@@ -69,35 +69,41 @@ def test_leaving_score_frees_the_session_and_its_block(start):
     assert len(list(session.score(list(range(12))))) == 3
 
 
-def test_another_thread_may_close_a_stream_that_is_waited_for(start):
+def test_another_thread_may_close_a_stream_that_is_waited_for(start, until):
     session = start()
-    stream = session.generate(GenerateRequest(prompt="slow 600"))
-    next(stream)
+    stream = asleep(session, until)
     threading.Timer(0.1, stream.close).start()
 
     assert list(stream) == []
-    assert events(session) == "slow interrupted after 1"
+    assert events(session) == "sleep interrupted after 1"
 
 
-def test_closing_a_stream_in_the_middle_of_a_long_step_stops_it(start):
-    session = start()
-    stream = session.generate(GenerateRequest(prompt="slow 600"))
+def asleep(session, until):
+    """A stream whose worker is in the middle of a long step."""
+    stream = session.generate(GenerateRequest(prompt="sleep"))
     next(stream)
+    assert until(lambda: "asleep" in session.log)
+    return stream
+
+
+def test_closing_a_stream_in_the_middle_of_a_long_step_stops_it(start, until):
+    session = start()
+    stream = asleep(session, until)
 
     stream.close()
 
-    assert events(session) == "slow interrupted after 1"
+    assert events(session) == "sleep interrupted after 1"
     assert len(list(session.generate(GenerateRequest(prompt="count 50")))) == 51
 
 
-def test_closing_the_session_in_the_middle_of_a_long_step(start):
+def test_closing_the_session_in_the_middle_of_a_long_step(start, until):
     session = start()
-    stream = session.generate(GenerateRequest(prompt="slow 600"))
-    next(stream)
+    stream = asleep(session, until)
 
     session.close()
 
     assert "session closed" in session.log
+    stream.close()
 
 
 def test_the_worker_does_not_run_far_ahead_of_a_slow_reader(start):

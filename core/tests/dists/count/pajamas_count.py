@@ -102,6 +102,12 @@ class CountSession:
             yield "tick "
             time.sleep(seconds)
 
+    def _sleep(self, number):
+        """A step that takes long, and says when it has begun."""
+        yield "one "
+        print("asleep", flush=True)
+        time.sleep(600)
+
     def _stubborn(self, number):
         """Cannot be interrupted."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
