@@ -133,7 +133,7 @@ def _estimate(profile: str, format: str, dry_run: Callable[[Target], Artifact]) 
     try:
         artifact = dry_run(target)
     except PajamasError as error:
-        reason = " ".join(str(error).splitlines())
+        reason = "; ".join(line.rstrip(".") for line in (error.what, error.why) if line)
     return ProfileEstimate(profile=profile, format=format, scheme=target.scheme, artifact=artifact, reason=reason)
 
 
