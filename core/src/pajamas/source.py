@@ -133,9 +133,10 @@ def _hub(text: str, repo: str, revision: str | None, quant: str | None, filename
 
 def _parse_path(text: str) -> Source:
     path = Path(os.path.expanduser(text))
-    if path.is_dir():
+    # os.path answers False where pathlib raises: for names that are too long, or no names at all.
+    if os.path.isdir(path):
         return Source(text=text, kind="folder", path=path)
-    if path.is_file():
+    if os.path.isfile(path):
         if path.suffix.lower() == ".gguf":
             return Source(text=text, kind="file", path=path)
         raise UsageError(
@@ -151,7 +152,7 @@ def _parse_path(text: str) -> Source:
 
 def _no_path(text: str) -> ModelNotFound:
     above = Path(os.path.expanduser(text)).absolute().parent
-    while not above.exists():
+    while not os.path.exists(above):
         above = above.parent
     fix = "Check the spelling."
     if text.endswith(".gguf") and text.count("/") >= 2 and not text.startswith((".", "/", "~")):
