@@ -16,7 +16,7 @@ import numpy as np
 
 TOKENIZER = Path(__file__).parents[2] / "tiny/src/pajamas_tiny/model"
 VOCAB = 4096
-_DTYPES = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
+_DTYPES = {"bfloat16": "BF16", "float16": "F16", "float32": "F32", "float64": "F64"}
 
 _DENSE = {
     "vocab_size": VOCAB, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
@@ -27,7 +27,8 @@ _LONG = [1.0, 1.05, 1.2299999, 3.0700001, 5.6, 9.8199997, 21.4, 40.02]
 _SHORT = [1.0, 1.01, 1.02, 1.05, 1.1, 1.1500001, 1.3, 2.0]
 
 Model = Mapping[str, Any]
-"""config; and optionally: dtype, shards, card, generation, drop (names), extra (name to shape), fused, dtypes."""
+"""config; and optionally: dtype or dtypes (taken in turns), shards, card, generation, files (name to JSON), drop (names of
+tensors), extra (name to shape), fused (experts), bare (no output layer and no "model." before names)."""
 
 MODELS: dict[str, Model] = {
     "Qwen2.5-0.5B-Instruct": {
@@ -149,6 +150,19 @@ MODELS: dict[str, Model] = {
             "rope_scaling": {"type": "su", "long_factor": _LONG, "short_factor": _SHORT},
             "rope_theta": 10000.0, "sliding_window": 131072, "tie_word_embeddings": False},
     },
+    "Qwen3-Embedding-0.6B": {
+        "config": _DENSE | {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "head_dim": 32,
+            "rope_theta": 1000000, "max_position_embeddings": 32768, "tie_word_embeddings": True},
+        "files": {"modules.json": [{"path": "", "type": "sentence_transformers.models.Transformer"},
+            {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}],
+            "1_Pooling/config.json": {"pooling_mode_mean_tokens": False, "pooling_mode_lasttoken": True}},
+        "bare": True,
+    },
+    "gte-Qwen2-1.5B": {
+        "config": _DENSE | {"architectures": ["Qwen2Model"], "model_type": "qwen2", "is_causal": False,
+            "rope_theta": 1000000, "max_position_embeddings": 32768, "tie_word_embeddings": False},
+        "bare": True, "dtype": "float32",
+    },
     "sparse-config": {
         "config": {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": VOCAB,
             "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 1, "num_attention_heads": 2},
@@ -167,6 +181,9 @@ def make_model(name: str, parent: Path, model: Model | None = None) -> Path:
         _write_json(folder / "generation_config.json", model["generation"])
     if "card" in model:
         (folder / "README.md").write_text(f"---\n{model['card']}\n---\n# {name}\n", encoding="utf-8")
+    for file, value in model.get("files", {}).items():
+        (folder / file).parent.mkdir(exist_ok=True)
+        _write_json(folder / file, value)
     for file in ("tokenizer.json", "chat_template.jinja"):
         shutil.copyfile(TOKENIZER / file, folder / file)
     tokenizer = json.loads((TOKENIZER / "tokenizer_config.json").read_text(encoding="utf-8"))
@@ -207,8 +224,8 @@ def encoded(values: np.ndarray, dtype: str) -> tuple[str, tuple[int, ...], bytes
     shape = values.shape
     if dtype == "bfloat16":
         values = (values.view(np.uint32) >> 16).astype(np.uint16)
-    elif dtype == "float16":
-        values = values.astype(np.float16)
+    elif dtype != "float32":
+        values = values.astype(dtype)
     return _DTYPES[dtype], shape, values.tobytes()
 
 
@@ -235,13 +252,15 @@ def tensor_shapes(model: Model) -> dict[str, tuple[int, ...]]:
     shapes["model.norm.weight"] = (hidden,)
     if not config.get("tie_word_embeddings"):
         shapes["lm_head.weight"] = (config["vocab_size"], hidden)
+    if model.get("bare"):
+        shapes = {name.removeprefix("model."): shape for name, shape in shapes.items() if name != "lm_head.weight"}
     return shapes | model.get("extra", {})
 
 
 def _layer(model: Model) -> Iterator[tuple[str, tuple[int, ...]]]:
     config = model["config"]
     hidden, inner, heads = config["hidden_size"], config["intermediate_size"], config["num_attention_heads"]
-    kind, kv_heads = config["model_type"], config.get("num_key_value_heads", heads)
+    kind, kv_heads = config["model_type"], config.get("num_key_value_heads") or heads
     size = config.get("head_dim") or hidden // heads
     yield "input_layernorm.weight", (hidden,)
     yield "post_attention_layernorm.weight", (hidden,)

@@ -12,13 +12,13 @@ from typing import Any
 
 import gguf
 from attrs import frozen
+
 from pajamas.errors import ModelFileError, NotEnoughDisk, UsageError
 from pajamas.modelfiles import ModelFiles, read_json
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.safetensors_header import read_tensors
 from pajamas.source import Source
 from pajamas.types import TensorInfo
-
 from pajamas_gguf.convert.families.base import Family
 from pajamas_gguf.convert.families.qwen import Qwen2, Qwen3
 from pajamas_gguf.convert.families.registry import architecture_name, find_family

@@ -7,13 +7,16 @@ transformers 5 `models/*/configuration_*.py` and `modeling_rope_utils.RotaryEmbe
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from pajamas.errors import ModelFileError, UnsupportedModel
 
-_LARGEST = (1 << 32) - 1  # GGUF keeps these numbers as uint32
+# Far above any real model. A hostile config must not make lists of billions of names or rows of gigabytes.
+_LARGEST = {"num_hidden_layers": 1000, "num_experts": 10_000, "num_local_experts": 10_000, "vocab_size": 1 << 24,
+    "head_dim": 1 << 16, "hidden_size": 1 << 20, "intermediate_size": 1 << 24}  # fmt: skip
+_UINT32 = (1 << 32) - 1  # GGUF keeps these numbers so
+_FLOAT32 = 3.4e38
 _STATED_IN_ROPE = ("llama3", "yarn", "longrope")
 
 
@@ -32,15 +35,12 @@ class Hyperparameters:
         self.rope = self._complete_rope()
 
     def integer(self, key: str) -> int:
-        """A whole number from 1 to 2**32 - 1.
+        """A positive whole number that GGUF can hold.
 
         Raises:
             ModelFileError: it is missing or anything else.
         """
-        value = self.values.get(key)
-        if type(value) is not int or not 0 < value <= _LARGEST:
-            raise _wrong(key, value, "a positive whole number")
-        return value
+        return _integer(self.values, key)
 
     def optional_integer(self, key: str) -> int | None:
         return None if self.values.get(key) is None else self.integer(key)
@@ -57,6 +57,10 @@ class Hyperparameters:
     def rope_number(self, key: str, default: float | None = None) -> float:
         """A finite number of the rope parameters."""
         return _number(self.rope, key, default)
+
+    def rope_integer(self, key: str) -> int:
+        """A positive whole number of the rope parameters."""
+        return _integer(self.rope, key)
 
     def rope_numbers(self, key: str) -> list[float] | None:
         """A list of finite numbers of the rope parameters; None if it is not there or empty."""
@@ -99,9 +103,16 @@ class Hyperparameters:
         return rope
 
 
+def _integer(values: Mapping[str, Any], key: str) -> int:
+    value = values.get(key)
+    if type(value) is not int or not 0 < value <= _LARGEST.get(key, _UINT32):
+        raise _wrong(key, value, "a positive whole number of sensible size")
+    return value
+
+
 def _number(values: Mapping[str, Any], key: str, default: float | None = None) -> float:
     value = values.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _FLOAT32:
         raise _wrong(key, value, "a finite number")
     return value
 

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import gguf
+
 from pajamas.errors import ModelFileError, UnsupportedModel
 from pajamas.modelfiles import ModelFiles, read_json
 
 _CARD = "README.md"
-_LARGEST_CARD = 4 << 20
+_LARGEST_CARD = 1 << 20
 _WHOLE_NUMBERS = ("sampling_top_k", "sampling_penalty_last_n", "sampling_mirostat")
 _TEXT_LISTS = ("tags", "languages")
 _RECORD_LISTS = ("base_models", "datasets")

@@ -22,7 +22,9 @@ def complete_file(target: Path) -> Iterator[BufferedWriter]:
         NotEnoughDisk: the disk became full.
         UsageError: the place cannot be written to, or another process is writing this file just now.
     """
-    part = target.with_name(f".{target.name}.part")
+    part = hidden_name(target)
+    if target.is_dir():
+        raise UsageError(f"cannot write {target}", "it is a folder", "choose another output")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
@@ -46,6 +48,11 @@ def complete_file(target: Path) -> Iterator[BufferedWriter]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise NotEnoughDisk(f"cannot write {target}", str(error), "free some space") from error
         raise
+
+
+def hidden_name(target: Path) -> Path:
+    """Where `complete_file` writes `target`."""
+    return target.with_name(f".{target.name}.part")
 
 
 def _lock(descriptor: int, target: Path) -> None:

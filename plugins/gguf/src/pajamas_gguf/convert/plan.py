@@ -11,10 +11,10 @@ import gguf
 import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
+
 from pajamas.errors import ModelFileError, UnsupportedModel
 from pajamas.safetensors_header import SafetensorsEntry
 from pajamas.types import TensorInfo
-
 from pajamas_gguf.convert.families.base import Family
 
 ITEM_SIZES = {"F32": 4, "F16": 2, "BF16": 2}
@@ -115,7 +115,7 @@ def _merged(
     count = family.experts
     for entry in entries:
         name = family.prefix + entry.name
-        if entry.dtype not in SOURCE_TYPES or not entry.shape:
+        if entry.dtype not in SOURCE_TYPES or not math.prod(entry.shape) or not entry.shape:
             raise _not_understood(family, entry.name, f"it is {entry.dtype} of shape {list(entry.shape)}")
         if count and (match := _EXPERT.fullmatch(name)):
             layer = experts.setdefault(match[1], {})
@@ -129,12 +129,13 @@ def _merged(
         elif count and (match := _FUSED_DOWN.fullmatch(name)):
             yield _mapped(names, family, f"{match[1]}down_proj.weight"), entry.shape, (_whole(entry),)
         elif count and (match := _FUSED_GATE_UP.fullmatch(name)):
-            if len(entry.shape) != 3 or entry.shape[1] % 2:
-                raise _contradiction(f"{entry.name} has shape {list(entry.shape)}", "an even middle one of 3 is needed")
+            if len(entry.shape) != 3 or entry.shape[0] != count or entry.shape[1] % 2:
+                why = f"{count} experts with as many gate as up rows are needed"
+                raise _contradiction(f"{entry.name} has shape {list(entry.shape)}", why)
             half = entry.shape[1] // 2
             for kind, offset in (("gate", 0), ("up", half)):
-                slices = tuple(Slice(entry, 2 * half * number + offset, half) for number in range(entry.shape[0]))
-                shape = (entry.shape[0], half, entry.shape[2])
+                slices = tuple(Slice(entry, 2 * half * number + offset, half) for number in range(count))
+                shape = (count, half, entry.shape[2])
                 yield _mapped(names, family, f"{match[1]}{kind}_proj.weight"), shape, slices
         else:
             target = _mapped(names, family, name)

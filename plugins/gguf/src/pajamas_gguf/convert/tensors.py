@@ -1,21 +1,21 @@
 """Streaming planned tensors: rows read in bounded pieces, permuted, re-encoded and handed on.
 
-The source is read with positional reads into pieces of a few megabytes rather than through a memory map: mapped pages
-count as this process's memory, and a file that shrinks under a map kills the process instead of raising an error.
+The source is read in pieces of a few megabytes rather than through a memory map: mapped pages count as this process's
+memory, and a file that shrinks under a map kills the process instead of raising an error.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
+from io import FileIO
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
 from pajamas.errors import ModelFileError
 from pajamas.modelfiles import ModelFiles
-
 from pajamas_gguf.convert.plan import PlannedTensor, Slice
 
 _PIECE = 8 << 20
@@ -27,7 +27,7 @@ class TensorStream:
 
     def __init__(self, files: ModelFiles) -> None:
         self._files = files
-        self._open: tuple[str, int] | None = None
+        self._open: tuple[str, FileIO] | None = None
 
     def pieces(self, tensor: PlannedTensor) -> Iterator[NDArray[Any]]:
         """The tensor's data in order, little-endian, in pieces of a few megabytes.
@@ -54,34 +54,30 @@ class TensorStream:
         return interleave_heads(rows, part.head_rows) if part.head_rows else rows
 
     def _fill(self, view: memoryview, file: str, offset: int) -> None:
-        descriptor = self._descriptor(file)
-        while view:
-            # Windows has no positional read into a buffer; the copy costs little beside the disk.
-            os.lseek(descriptor, offset, os.SEEK_SET)
-            data = os.read(descriptor, len(view))
-            if not data:
-                raise ModelFileError(
-                    f"{file} of {self._files.origin} is truncated", f"it ends at byte {offset:,}", "download it again"
-                )
-            view[: len(data)] = data
-            view, offset = view[len(data) :], offset + len(data)
-
-    def _descriptor(self, file: str) -> int:
-        if self._open is not None and self._open[0] == file:
-            return self._open[1]
-        self.close()
-        path = self._files.local_path(file)
-        if path is None:
-            raise ModelFileError(f"{file} of {self._files.origin} is not on this machine", "", "download the model")
         try:
-            self._open = file, os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            stream = self._shard(file)
+            stream.seek(offset)
+            while view and (count := stream.readinto(view)):
+                view = view[count:]
         except OSError as error:
-            raise ModelFileError(f"cannot read {path}", str(error), "check its permissions") from error
+            raise ModelFileError(f"cannot read {file} of {self._files.origin}", str(error), "check the disk") from error
+        if view:
+            raise ModelFileError(
+                f"{file} of {self._files.origin} is truncated", "it became shorter", "download it again"
+            )
+
+    def _shard(self, file: str) -> FileIO:
+        if self._open is None or self._open[0] != file:
+            self.close()
+            path = self._files.local_path(file)
+            if path is None:
+                raise ModelFileError(f"{file} of {self._files.origin} is not on this machine", "", "download the model")
+            self._open = file, FileIO(path)
         return self._open[1]
 
     def close(self) -> None:
         if self._open is not None:
-            os.close(self._open[1])
+            self._open[1].close()
             self._open = None
 
     def __enter__(self) -> Self:

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import gguf
 import numpy as np
 from numpy.typing import NDArray
-from pajamas.errors import ModelFileError, UnsupportedModel
 
+from pajamas.errors import ModelFileError, UnsupportedModel
 from pajamas_gguf.convert.hyperparameters import Hyperparameters
 
 Shapes = dict[str, tuple[int, ...]]
@@ -38,10 +38,10 @@ class Family:
         self.kv_heads = self.hp.integer("num_key_value_heads")
         self.head_dim = self.hp.head_dim
         self.headless = False
-        if self.layers > 10_000 or self.head_dim == 0 or self.heads % self.kv_heads:
+        if self.head_dim == 0 or self.head_dim % 2 or self.heads % self.kv_heads:
             raise ModelFileError(
                 "config.json makes no sense",
-                f"{self.layers} layers, {self.heads} heads, {self.kv_heads} KV heads, head size {self.head_dim}",
+                f"{self.heads} heads, {self.kv_heads} KV heads, hidden size {self.hidden}",
                 "download the model again",
             )
 
@@ -146,7 +146,7 @@ class Family:
         writer.add_rope_scaling_factor(hp.rope_number("factor"))
         if linear:
             return
-        writer.add_rope_scaling_orig_ctx_len(int(hp.rope_number("original_max_position_embeddings")))
+        writer.add_rope_scaling_orig_ctx_len(hp.rope_integer("original_max_position_embeddings"))
         attention = "attention_factor" if "attention_factor" in hp.rope else "attn_factor"
         for key, add in (
             ("extrapolation_factor", writer.add_rope_scaling_yarn_ext_factor),

@@ -10,6 +10,7 @@ import gguf
 import numpy as np
 from numpy.typing import NDArray
 
+from pajamas.errors import ModelFileError
 from pajamas_gguf.convert.families.base import Family
 
 
@@ -58,6 +59,10 @@ class Llama(Family):
         old = hp.rope_number("original_max_position_embeddings", 8192)
         exponents = np.arange(0, self.head_dim, 2, dtype=np.float32) / np.float32(self.head_dim)
         theta = np.float32(hp.rope_number("rope_theta"))
+        if min(factor, low, old, float(theta)) <= 0 or high <= low:
+            raise ModelFileError(
+                "config.json has llama3 rope parameters that make no sense", str(hp.rope)[:200], "download it again"
+            )
         # In double precision and then rounded: the nearest float32. torch's own power gives the same for the thetas and
         # head sizes of released Llama 3 models; for others a factor may differ in its last bit.
         wavelengths = np.power(np.float64(theta), exponents.astype(np.float64)).astype(np.float32)

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import gguf
 import numpy as np
 from numpy.typing import NDArray
-from pajamas.errors import ModelFileError, UnsupportedModel
 
+from pajamas.errors import ModelFileError, UnsupportedModel
 from pajamas_gguf.convert.families.base import Family, Shapes
 
 _LONGROPE = ("longrope", "su", "yarn")  # the first configs of Phi-3 had the other two names for it
@@ -49,6 +49,12 @@ class Phi3(Family):
         self.original_context = self.hp.integer("original_max_position_embeddings")
         fraction = self.hp.rope_number("partial_rotary_factor", 1.0)
         self.rope_dims = int(fraction * self.hidden) // self.heads
+        if not 0 < fraction <= 1 or self.original_context == 1:
+            raise ModelFileError(
+                "config.json makes no sense",
+                f"partial_rotary_factor {fraction}, original_max_position_embeddings {self.original_context}",
+                "download the model again",
+            )
 
     def projections(self) -> Shapes:
         inner = self.hp.integer("intermediate_size")

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from pajamas.errors import UnsupportedModel
-
 from pajamas_gguf.convert.families.base import Family
 from pajamas_gguf.convert.families.llama import Llama, Mistral
 from pajamas_gguf.convert.families.phi import Phi3
