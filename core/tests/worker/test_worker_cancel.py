@@ -149,12 +149,44 @@ def test_a_waiting_stream_can_be_cancelled(start):
     first = session.generate(GenerateRequest(prompt="slow 0.001"))
     next(first)
     waiting = session.generate(GenerateRequest(prompt="slow 0.001"))
-    threading.Timer(0.1, waiting.close).start()
+    answers = []
+    second = threading.Thread(target=lambda: answers.extend(waiting))
+    second.start()
+    session.tokenize("a")
 
-    assert list(waiting) == []
+    waiting.close()
+    second.join(20)
     first.close()
 
+    assert answers == []
     assert events(session).count("slow closed") == 1  # the second never ran
+
+
+def test_a_thread_does_not_wait_for_itself(start):
+    session = start()
+    first = session.generate(GenerateRequest(prompt="slow 0.001"))
+    next(first)
+
+    with pytest.raises(EngineError, match="still open in this thread"):
+        next(session.generate(GenerateRequest(prompt="count 1")))
+    with pytest.raises(EngineError, match="still open in this thread"):
+        session.embed(["a"])
+
+    first.close()
+    assert session.embed(["a"]).shape == (1, 2)
+
+
+def test_a_parallel_stream_is_closed_from_outside(start, until):
+    session = start(parallel=True)
+    stream = session.generate(GenerateRequest(prompt="wait"))
+    reader = threading.Thread(target=lambda: list(stream))
+    reader.start()
+    assert until(lambda: "waiting" in session.log)
+
+    stream.close()
+    reader.join(20)
+
+    assert until(lambda: "wait closed" in events(session))
 
 
 def test_cancelling_one_of_two_parallel_streams(start, until):

@@ -15,7 +15,20 @@ from pajamas.plugin_entries import core_version
 from pajamas.types import Architecture, Artifact, Chunk, Feature, GenerateRequest, LoadOptions, MemoryUse, Sampling
 from pajamas.worker.channel import Block, Channel, Waiter
 from pajamas.worker.process import WorkerProcess
-from pajamas.worker.protocol import PROTOCOL, Credit, End, Facts, Failure, Hello, Item, Load, Ready, from_json, to_json
+from pajamas.worker.protocol import (
+    BESIDE_A_STREAM,
+    PROTOCOL,
+    Credit,
+    End,
+    Facts,
+    Failure,
+    Hello,
+    Item,
+    Load,
+    Ready,
+    from_json,
+    to_json,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,8 +55,8 @@ class WorkerSession:
 
         EngineCrashed: the process died (the message has the signal and its last words), or hung and was killed. All
             later calls raise it too.
-        EngineError: the session is closed; or an exception that is not a `PajamasError` came out of the backend (the
-            message has its text, the log its traceback).
+        EngineError: the session is closed; or this thread has a stream open and would wait for itself; or an exception
+            that is not a `PajamasError` came out of the backend (the message has its text, the log its traceback).
 
     Calls from several threads are served side by side if the session inside declares `Feature.PARALLEL`. If it does not
     they wait in order, each until the stream before it has ended or is closed; only `tokenize` and `detokenize` are
@@ -53,6 +66,8 @@ class WorkerSession:
     def __init__(self, channel: Channel, facts: Facts) -> None:
         self._channel = channel
         self._facts = facts
+        self._holders: weakref.WeakValueDictionary[int, Stream] = weakref.WeakValueDictionary()
+        """Thread to the stream that it has begun last, where only one at a time is served."""
         # A session that is dropped, or left open when the program ends, takes its process along.
         self._finalizer = weakref.finalize(self, channel.kill)
 
@@ -168,6 +183,19 @@ class WorkerSession:
         if self._finalizer.detach():
             self._channel.close(CLOSE_SECONDS)
 
+    def _take_turn(self, stream: Stream, method: str) -> None:
+        """Refuse to wait for oneself."""
+        if Feature.PARALLEL in self.features or method in BESIDE_A_STREAM:
+            return
+        holder = self._holders.get(threading.get_ident())
+        if holder is not None and not holder.ended:
+            raise EngineError(
+                "The session is busy.",
+                "An answer of it is still open in this thread.",
+                "Read it to its end, or close it.",
+            )
+        self._holders[threading.get_ident()] = stream
+
     def _ask(self, method: str, **arguments: Any) -> Any:
         answers = list(Stream(self, method, {name: to_json(value) for name, value in arguments.items()}, 2))
         if len(answers) != 1:
@@ -190,7 +218,7 @@ class Stream:
         self._window = window
         self._taken = 0
         self._waiter: Waiter | None = None
-        self._ended = False
+        self.ended = False
         self._state = threading.Lock()
 
     def __iter__(self) -> Iterator[Any]:
@@ -199,16 +227,17 @@ class Stream:
     def __next__(self) -> Any:
         channel = self._session._channel
         with self._state:
-            if self._ended:
+            if self.ended:
                 raise StopIteration
             if self._waiter is None:
+                self._session._take_turn(self, self._method)
                 self._waiter = channel.call(self._method, self._arguments, self._window)
             waiter = self._waiter
         try:
             answer = _receive(waiter)
             value = self._value(answer)
         except (PajamasError, StopIteration):
-            self._ended = True
+            self.ended = True
             channel.forget(waiter)
             raise
         self._taken += 1
@@ -220,7 +249,7 @@ class Stream:
     def close(self) -> None:
         """Stop the call; one who waits in `next` sees the stream end."""
         with self._state:
-            self._ended = True
+            self.ended = True
             if self._waiter is not None:
                 self._session._channel.cancel(self._waiter)
                 self._waiter.inbox.put(End(id=self._waiter.id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
@@ -18,16 +19,23 @@ from attrs import define
 from pajamas.errors import PajamasError
 from pajamas.types import GenerateRequest, Session
 from pajamas.worker.blocks import BlockWriter
-from pajamas.worker.protocol import Call, Cancel, Credit, End, Failure, Item, Message, from_json, to_json
+from pajamas.worker.protocol import (
+    BESIDE_A_STREAM,
+    Call,
+    Cancel,
+    Credit,
+    End,
+    Failure,
+    Item,
+    Message,
+    from_json,
+    to_json,
+)
 
 INTERRUPT_SECONDS = 0.1
 """How long a step may go on after its stream was cancelled: an ordinary one ends by itself and is not disturbed."""
 
 Send = Callable[[Message], None]
-
-BESIDE_A_STREAM = ("tokenize", "detokenize")
-"""Calls that do not touch the engine's state. A caller may make them between two chunks of a stream that he has open,
-so they must not wait for its end."""
 
 
 @define
@@ -48,14 +56,17 @@ class Lane:
         self._send = send
         self._waiting: deque[Call] = deque()
         self._stream: _Stream | None = None
+        self._inner: Iterator[Any] | None = None
+        """The session's own stream."""
         self._computing = False
         self._interrupted: _Stream | None = None
+        self._thread = threading.current_thread()
 
     def cancel(self, message: Cancel | None) -> None:
         """From another thread: end one call or (None) the lane, also in the middle of a long step such as a prompt.
 
-        A step of the main thread is stopped by what Ctrl-C does, which sessions know how to survive. In other threads
-        nothing can be stopped from outside.
+        A step of the main thread is stopped by what Ctrl-C does, which sessions know how to survive. Elsewhere the
+        session is parallel, and its streams can be closed from another thread or (generators) not be stopped.
         """
         self.inbox.put(message)
         stream = self._stream
@@ -65,9 +76,14 @@ class Lane:
             timer.start()
 
     def _interrupt(self, stream: _Stream) -> None:
-        if self._stream is stream and self._computing:
+        if self._stream is not stream or not self._computing:
+            return
+        if self._thread is threading.main_thread():
             self._interrupted = stream
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        elif self._inner is not None:
+            with contextlib.suppress(ValueError):  # "generator already executing"
+                _close(self._inner)
 
     def handle_interrupt(self, _number: int, frame: FrameType | None) -> None:
         """The process's handler of SIGINT, which Python runs in the main thread; a signal from elsewhere is ignored."""
@@ -79,6 +95,7 @@ class Lane:
 
     def serve(self, *, once: bool = False) -> None:
         """Work until the lane is ended, or (`once`) until its first call is done."""
+        self._thread = threading.current_thread()
         while True:
             try:
                 message = self.inbox.get(block=self._stream is None or self._stream.credit == 0)
@@ -163,10 +180,10 @@ class Lane:
     def _values(self, method: str, arguments: Any) -> Iterator[Any]:
         session = self._session
         if method == "generate":
-            yield from _closing(session.generate(from_json(arguments["request"], GenerateRequest)))
+            yield from self._closing(session.generate(from_json(arguments["request"], GenerateRequest)))
         elif method == "score":
             token_ids = from_json(arguments["token_ids"], list[int])
-            yield from _closing(session.score(token_ids, first=int(arguments["first"])))
+            yield from self._closing(session.score(token_ids, first=int(arguments["first"])))
         elif method == "embed":
             yield session.embed(from_json(arguments["texts"], list[str]))
         elif method == "tokenize":
@@ -180,6 +197,15 @@ class Lane:
             yield None
         elif method == "load_prompt_cache":
             yield session.load_prompt_cache(Path(arguments["path"]))
+
+    def _closing(self, stream: Iterator[Any]) -> Iterator[Any]:
+        """`stream`, closed when it is left."""
+        self._inner = stream
+        try:
+            yield from stream
+        finally:
+            self._inner = None
+            _close(stream)
 
 
 def failure(id: int, error: BaseException) -> Failure:
@@ -196,10 +222,7 @@ def failure(id: int, error: BaseException) -> Failure:
     )
 
 
-def _closing(stream: Iterator[Any]) -> Iterator[Any]:
-    """`stream`, closed when it is left; an iterator need not have `close`."""
-    try:
-        yield from stream
-    finally:
-        if close := getattr(stream, "close", None):
-            close()
+def _close(stream: Iterator[Any]) -> None:
+    """An iterator need not have `close`."""
+    if close := getattr(stream, "close", None):
+        close()

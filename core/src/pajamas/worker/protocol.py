@@ -35,6 +35,11 @@ MAX_PAYLOAD = 64 * 2**20
 """Bytes. The longest message is a text of this size; arrays do not go through the pipe."""
 MAGIC = b"pjw\x01"
 
+BESIDE_A_STREAM = ("tokenize", "detokenize")
+"""Calls that do not touch the engine's state. A caller may make them between two chunks of a stream that he has open,
+so they must not wait for its end."""
+
+
 T = TypeVar("T")
 
 _PREFIX = struct.Struct(">4sI")

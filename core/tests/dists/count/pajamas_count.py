@@ -50,6 +50,26 @@ def generate(session, request):
     return session.generate(request)
 
 
+class Wait:
+    """A stream that any thread may close while another waits for its only item."""
+
+    def __init__(self, session):
+        self.session = session
+        self.over = threading.Event()
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        print("waiting", flush=True)
+        self.over.wait(600)
+        raise StopIteration
+
+    def close(self):
+        self.over.set()
+        self.session.events.append("wait closed")
+
+
 class CountSession:
     backend = "count"
     chat_template = "{{ messages }}"
@@ -75,6 +95,9 @@ class CountSession:
         return "".join(chr(token) for token in token_ids)
 
     def generate(self, request):
+        return Wait(self) if request.prompt == "wait" else self._answer(request)
+
+    def _answer(self, request):
         command, _, number = request.prompt.partition(" ")
         made = 0
         try:
