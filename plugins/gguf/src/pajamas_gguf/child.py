@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 from attrs import frozen
+
 from pajamas.errors import EngineError
 
 _MARK = "pajamas-answer:"
@@ -22,6 +23,8 @@ class Crash:
     why: str
     log: str
     """The end of what it wrote to standard error."""
+    slow: bool = False
+    """It was stopped because it took too long: on a busy machine this says nothing about the work."""
 
 
 def run(module: str, request: dict[str, Any], timeout: float) -> dict[str, Any] | Crash:
@@ -44,7 +47,7 @@ def run(module: str, request: dict[str, Any], timeout: float) -> dict[str, Any] 
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        return Crash(f"it did not answer within {timeout:g} seconds", _tail(error.stderr))
+        return Crash(f"it did not answer within {timeout:g} seconds", _tail(error.stderr), slow=True)
     except OSError as error:
         raise EngineError(f"cannot start {sys.executable}", str(error), "check the installation of Python") from error
     for line in reversed(done.stdout.decode("utf-8", "replace").splitlines()):

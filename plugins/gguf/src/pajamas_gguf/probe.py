@@ -40,9 +40,9 @@ def probe() -> Probe:
     known = probed()
     if known is not None:
         return known
-    found = _try_both()
+    found, certain = _try_both()
     place = _place()
-    if place is not None:
+    if place is not None and certain:
         _remember(place, found)
     return found
 
@@ -65,7 +65,7 @@ def probed() -> Probe | None:
 def built_for() -> tuple[str, ...]:
     """Device words that this build has libraries for, whether or not such a device is here."""
     names = {path.name.removeprefix("lib").partition(".")[0] for path in _libraries()}
-    return tuple(word for word in ("cuda", "metal") if f"ggml-{word}" in names) + ("cpu",)
+    return (*(word for word in ("cuda", "metal") if f"ggml-{word}" in names), "cpu")
 
 
 def cache_folder() -> Path:
@@ -85,19 +85,22 @@ def build_key() -> str | None:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 
-def _try_both() -> Probe:
+def _try_both() -> tuple[Probe, bool]:
+    """The result, and whether to remember it: a child that was only too slow may be quicker next time."""
     with_extra = child.run(__name__, {"extra_buffers": True}, _TIMEOUT)
     if not isinstance(with_extra, child.Crash) and "failed" not in with_extra:
-        return Probe(extra_buffers=True, devices=tuple(with_extra["devices"]))
+        return Probe(extra_buffers=True, devices=tuple(with_extra["devices"])), True
     without = child.run(__name__, {"extra_buffers": False}, _TIMEOUT)
     why = _reason(with_extra)
+    certain = not any(isinstance(result, child.Crash) and result.slow for result in (with_extra, without))
     if not isinstance(without, child.Crash) and "failed" not in without:
         note = (
             f"llama.cpp fails on this CPU with its fast matrix paths (AMX, repacked weights): {why}. They are off,"
             " which costs speed; a build with CXXFLAGS='-fno-tree-dse -fno-dse' (or by clang) has been seen to cure it"
         )
-        return Probe(extra_buffers=False, devices=tuple(without["devices"]), notes=(note,))
-    return Probe(extra_buffers=False, unavailable=f"this build of llama.cpp does not work on this machine: {why}")
+        return Probe(extra_buffers=False, devices=tuple(without["devices"]), notes=(note,)), certain
+    unavailable = f"this build of llama.cpp does not work on this machine: {why}"
+    return Probe(extra_buffers=False, unavailable=unavailable), certain
 
 
 def _reason(result: dict[str, object] | child.Crash) -> str:
