@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import pytest
+
 TOKEN = "hf_granted"
 STRANGER = "hf_not_granted"  # a good token of an account without access to gated repositories
 PAGE = 3  # entries of one page of the tree
@@ -56,7 +58,6 @@ class FakeHub:
     """Use as a context manager; `environment` points huggingface_hub at it."""
 
     def __init__(self):
-        self.reset()
         self._closing = threading.Event()
         hub = self
 
@@ -75,6 +76,7 @@ class FakeHub:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
+        self.reset()
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     def reset(self):
@@ -85,6 +87,8 @@ class FakeHub:
         self.failures: list[int] = []  # statuses that the next requests are answered with
         self.ranges = True
         self.silent = False  # accept, and never answer
+        self.xet: dict[str, str] = {}  # file name: its hash in xet storage
+        self.cas = f"http://127.0.0.1:{self.port}/no-cas"  # where xet storage is said to be
 
     def __enter__(self):
         self._thread.start()
@@ -94,6 +98,19 @@ class FakeHub:
         self._closing.set()
         self._server.shutdown()
         self._server.server_close()
+
+    def store_in_xet(self, folder: Path, files):
+        """Put large files into real xet storage, in a local folder, by the real hf_xet."""
+        hf_xet = pytest.importorskip("hf_xet")
+
+        self.cas = f"local://{folder}"
+        with hf_xet.XetSession().new_upload_commit(endpoint=self.cas) as commit:
+            uploads = {
+                name: commit.start_upload_bytes(data, sha256=hf_xet.COMPUTE_SHA256)
+                for name, data in files.items()
+                if is_large(name)
+            }
+        self.xet = {name: upload.result().xet_info.hash for name, upload in uploads.items()}
 
     def add(self, repo_id, files, *, gated=False):
         self.repositories[repo_id] = Repository(files, gated)
@@ -137,6 +154,9 @@ class FakeHub:
             self._tree(handler, found[1], unquote(found[2]), parse_qs(path.query))
         elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path.path):
             self._resolve(handler, request, found[1], unquote(found[2]), unquote(found[3]))
+        elif path.path == "/xet-token":
+            headers = {"X-Xet-Cas-Url": self.cas, "X-Xet-Access-Token": "x", "X-Xet-Token-Expiration": "9999999999"}
+            self._reply(handler, 200, b"{}", headers)
         elif found := re.fullmatch(r"/cdn/([^/]+/[^/]+)/([^/]+)/(.+)", path.path):
             data = self.repositories[found[1]].find(found[2]).files[unquote(found[3])]
             self._content(handler, request, unquote(found[3]), data, {"ETag": '"of-the-cdn"'})
@@ -216,6 +236,9 @@ class FakeHub:
             "X-Linked-Size": str(found_revision.listed_sizes.get(name, len(data))),
             "X-Linked-Etag": f'"{hashlib.sha256(data).hexdigest()}"',
         }
+        if name in self.xet:
+            refresh = f"http://127.0.0.1:{self.port}/xet-token"
+            headers |= {"X-Xet-Hash": self.xet[name], "X-Xet-Refresh-Route": refresh}
         self._reply(handler, 302, b"", headers)
 
     def _content(self, handler, request, name, data, headers):

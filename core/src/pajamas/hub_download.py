@@ -10,9 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from pajamas.errors import PajamasError
 from pajamas.hub_cache import check_digest, check_space, note_commit, remove_file, repository_folder
-from pajamas.hub_errors import broken_off
 from pajamas.hub_repository import Repository
 from pajamas.hub_transfer import fetch_to
 from pajamas.progress import NO_PROGRESS, Progress, Stage
@@ -110,8 +108,6 @@ def _partial(repository: Repository, blob: str) -> Path:
 
 
 def _bring_one(repository: Repository, name: str, advance: Callable[[int], object]) -> None:
-    from huggingface_hub import hf_hub_download
-
     file, pointer = repository.files[name], repository.pointer(name)
     if os.path.lexists(pointer):  # of another size than it should have, or a link to nothing
         remove_file(pointer)
@@ -123,20 +119,23 @@ def _bring_one(repository: Repository, name: str, advance: Callable[[int], objec
         _bring_blob(repository, name, advance)
         checked = True
     try:
-        # It finds the blob and only has to link it; small files, and those in xet storage, it downloads.
-        path = hf_hub_download(
-            repository.repo_id,
-            name,
-            revision=repository.commit,
-            library_name="pajamas",
-            tqdm_class=_bar(advance),
-        )
-    except PajamasError:
-        raise
+        path = _bring_by_hub(repository, name, advance)
     except RuntimeError as error:  # hf_xet's own
-        raise broken_off(repository.source, f"{error} (HF_HUB_DISABLE_XET=1 avoids xet)") from error
+        if file.sha256 is None or checked:
+            raise
+        log.warning("Xet storage fails (%s). Going on over plain HTTP.", error)
+        _bring_blob(repository, name, advance)
+        path, checked = _bring_by_hub(repository, name, advance), True
     if not checked:
-        check_digest(Path(path), name, repository.repo_id, sha256=file.sha256, git_sha1=file.git_sha1)
+        check_digest(path, name, repository.repo_id, sha256=file.sha256, git_sha1=file.git_sha1)
+
+
+def _bring_by_hub(repository: Repository, name: str, advance: Callable[[int], object]) -> Path:
+    """Let huggingface_hub link the content if it is there, or else download it: a small file, or one in xet storage."""
+    from huggingface_hub import hf_hub_download
+
+    commit, bar = repository.commit, _bar(advance)
+    return Path(hf_hub_download(repository.repo_id, name, revision=commit, library_name="pajamas", tqdm_class=bar))
 
 
 def _bring_blob(repository: Repository, name: str, advance: Callable[[int], object]) -> None:
