@@ -92,11 +92,15 @@ def added_tokens(files: TokenizerFiles, vocabulary: Mapping[str, int]) -> dict[i
         if taken != token.content or ids.setdefault(token.content, token.id) != token.id:
             raise files.error("the tokenizer", f"added token {token.content[:40]!r} does not fit its id {token.id}")
         found[token.id] = token
-    for text in dict.fromkeys(files.special_texts()):
+    qwen = files.loading_class == "Qwen2Tokenizer"  # it makes everything that is listed anywhere special
+    named, listed = files.named_texts(), files.extra_texts()
+    for text in dict.fromkeys((*named, *listed)):
         id_ = ids.setdefault(text, max(texts, default=-1) + 1)
         texts.setdefault(id_, text)
         known = found.get(id_)
-        found[id_] = AddedToken(id_, text, True, known.normalized if known else False)
+        if known is None or qwen or text in named:
+            normalized = known is not None and known.normalized and not qwen
+            found[id_] = AddedToken(id_, text, True, normalized)
     return found
 
 

@@ -105,7 +105,7 @@ def read_json_file(files: TokenizerFiles) -> TokenTable:
     """
     vocabulary = read_vocabulary(files)
     added = added_tokens(files, vocabulary)
-    special = set(files.special_texts())
+    special = {*files.named_texts(), *files.extra_texts()}
     texts = {id_: text for text, id_ in vocabulary.items()}
     base = len(texts)
     texts |= {id_: token.content for id_, token in added.items()}

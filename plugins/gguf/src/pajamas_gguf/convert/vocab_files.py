@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -85,27 +85,32 @@ class TokenizerFiles:
     def file_added_tokens(self) -> tuple[AddedToken, ...]:
         """added_tokens.json: text to id."""
         found = read_json(self.files, "added_tokens.json") or {}
-        special = set(self.special_texts())
+        special = {*self.named_texts(), *self.extra_texts()}
         return tuple(
             AddedToken(self.token_id(id_, "added_tokens.json"), text, text in special, text not in special)
             for text, id_ in found.items()
         )
 
-    def special_texts(self) -> Iterator[str]:
-        """Texts that transformers counts as special: every token with a name, and those listed as extra."""
-        config = self.config or {}
-        named = dict(_CLASS_DEFAULTS.get(self._loading_class, {}))
-        named = {f"{name}_token": text for name, text in named.items()} | config
-        for key, entry in named.items():
-            if key.endswith("_token") and (text := _content(entry)) is not None:
-                yield text
+    def named_texts(self) -> list[str]:
+        """Texts of the tokens that have a name: tokenizer_config.json's `*_token`, or its class's own."""
+        defaults = _CLASS_DEFAULTS.get(self.loading_class, {})
+        named = {f"{name}_token": text for name, text in defaults.items()} | (self.config or {})
+        first = [f"{name}_token" for name in NAMED_TOKENS]  # those that the vocabulary lacks are added in this order
+        keys = [*first, *(key for key in named if key.endswith("_token") and key not in first)]
+        texts = (_content(named.get(key)) for key in keys)
+        return [text for text in texts if text is not None]
+
+    def extra_texts(self) -> list[str]:
+        """Texts of the further tokens that tokenizer_config.json lists as special."""
+        found: list[str] = []
         for key in ("additional_special_tokens", "extra_special_tokens"):
-            extra = config.get(key)
+            extra = (self.config or {}).get(key)
             entries = extra.values() if isinstance(extra, dict) else extra if isinstance(extra, list) else ()
-            yield from (text for entry in entries if (text := _content(entry)) is not None)
+            found += [text for entry in entries if (text := _content(entry)) is not None]
+        return found
 
     @property
-    def _loading_class(self) -> str:
+    def loading_class(self) -> str:
         """The class that transformers loads these files with, "" for its general one."""
         declared, model_type = self.tokenizer_class, self.model_config.get("model_type")
         if model_type == "qwen2" or (model_type in ("qwen3", "qwen3_moe") and declared in ("Qwen2Tokenizer", "")):
