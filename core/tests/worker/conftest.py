@@ -19,7 +19,7 @@ DIST = Path(__file__).parents[1] / "dists" / "count"
 @pytest.fixture
 def count_dist(monkeypatch):
     """Make the distribution that offers backend `count` visible to child processes."""
-    monkeypatch.setenv("PYTHONPATH", str(DIST))
+    monkeypatch.setenv("PYTHONPATH", str(DIST), prepend=os.pathsep)
     return DIST
 
 

@@ -82,6 +82,10 @@ class Channel:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def dead(self) -> bool:
+        return self._error is not None
+
     def send(self, message: Message) -> None:
         """Raises EngineError for a message that cannot be sent; one to a dead worker goes nowhere."""
         self._outbox.put(encode(message))

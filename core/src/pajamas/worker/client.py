@@ -185,7 +185,7 @@ class WorkerSession:
 
     def _take_turn(self, stream: Stream, method: str) -> None:
         """Refuse to wait for oneself."""
-        if Feature.PARALLEL in self.features or method in BESIDE_A_STREAM:
+        if Feature.PARALLEL in self.features or method in BESIDE_A_STREAM or self._channel.dead:
             return
         holder = self._holders.get(threading.get_ident())
         if holder is not None and not holder.ended:
