@@ -3,8 +3,8 @@
     python corpus.py SEED COUNT > conversations.jsonl
 
 Each is {"messages": [...]} with role and content; an assistant message carries "reasoning", the text between <think>
-and </think>, which may be empty. "thinkable" marks questions that the model may reason about, "tools" those that offer one.
-The order of the random draws is part of the data: eval.jsonl is seed 10001, calibration.jsonl seed 20002.
+and </think>, which may be empty. "thinkable" marks questions that the model may reason about, "tools" those that offer
+one. The order of the random draws is part of the data: eval.jsonl is seed 10001, calibration.jsonl seed 20002.
 """
 
 from __future__ import annotations
