@@ -65,16 +65,25 @@ def _sets_as_lists(value: Any) -> Any:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
-    """Columns as wide as their content; the ones in `right` are numbers."""
+    """Columns as wide as their content; those in `right` are numbers. On a terminal the last column folds to fit."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
+    out = console()
+    if not out.is_terminal:
+        out.width = sum(2 + max(len(cell) for cell in cells) for cells in zip(columns, *rows, strict=True)) + 2
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number in right else "left", no_wrap=number in right)
+        last = number == len(columns) - 1
+        table.add_column(
+            column,
+            justify="right" if number in right else "left",
+            no_wrap=not last,
+            overflow="fold" if last else "ellipsis",
+        )
     for row in rows:
         table.add_row(*row)
-    console().print(table)
+    out.print(table)
 
 
 def size(count: float) -> str:
