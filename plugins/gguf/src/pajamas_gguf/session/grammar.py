@@ -65,8 +65,13 @@ class Grammar:
 
 
 def _try_in_child(text: str, model: Path) -> None:
-    if "\0" in text or len(text) > _LARGEST:
-        raise _no_grammar("it holds a NUL character" if "\0" in text else f"it is longer than {_LARGEST:,} characters")
+    for wrong, why in (
+        (not text.strip(), "it is empty"),
+        ("\0" in text, "it holds a NUL character"),
+        (len(text) > _LARGEST, f"it is longer than {_LARGEST:,} characters"),
+    ):
+        if wrong:
+            raise _no_grammar(why)
     if text in _sound:
         _sound.move_to_end(text)
         return

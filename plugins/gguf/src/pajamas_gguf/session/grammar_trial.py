@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import ctypes
+import threading
+from typing import Any
 
 from pajamas_gguf import child
 
 _NEEDS_VOCABULARY = "no vocab to parse token"
+_STACK = 512 << 10  # the smallest stack that a thread of the parent may have (macOS)
 
 
 def main() -> None:
     request = child.read_request()
+    threading.stack_size(_STACK)
+    thread = threading.Thread(target=_try, args=(request,))
+    thread.start()
+    thread.join()
+
+
+def _try(request: dict[str, Any]) -> None:
     library = ctypes.CDLL(request["library"])
     log: list[str] = []
     callback_type = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)

@@ -25,15 +25,12 @@ def rows_at_once(vocabulary_size: int) -> int:
 def blocks(context: Context, tokens: list[int], first: int) -> Iterator[NDArray[np.float32]]:
     """float32 [rows, vocabulary] for positions `first` on, the rows in order; a window knows nothing of another."""
     context.clear()
-    position = 0
-    while position < len(tokens):
-        # Nothing is wanted of the tokens before `first`, so they go in batches as large as they can be.
-        wanted = position >= first
-        end = min(position + (context.rows if wanted else context.batch.capacity), len(tokens) if wanted else first)
-        count = end - position
+    # Cut at the same places whatever `first` is, because rounding depends on what is computed together.
+    for begin in range(0, len(tokens), context.rows):
+        chunk = tokens[begin : begin + context.rows]
+        wanted = max(0, min(len(chunk), begin + len(chunk) - first))
         context.batch.clear()
-        context.batch.add(tokens[position:end], position, 0, outputs=count if wanted else 0)
+        context.batch.add(chunk, begin, 0, outputs=wanted)
         context.compute_long()
         if wanted:
-            yield log_softmax(context.all_logits(count))
-        position = end
+            yield log_softmax(context.all_logits(wanted))
