@@ -13,7 +13,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from pajamas.errors import EngineCrashed, PajamasError
+from pajamas.errors import EngineCrashed, EngineError
 from pajamas_gguf.quantize.child import Task
 from pajamas_gguf.quantize.pipeline import quantize
 from pajamas_gguf.quantize.runner import run_task
@@ -137,7 +137,7 @@ def test_the_disk_becomes_full(tmp_path):
     def fill():
         resource.prlimit(*children(), resource.RLIMIT_FSIZE, (1000, 1000))
 
-    with pytest.raises(PajamasError):
+    with pytest.raises(EngineError, match="could not write"):
         quantize(make_job(TINY, tmp_path / "out.gguf", SCHEME, threads=1, progress=At(fill)))
 
     assert os.listdir(tmp_path) == []

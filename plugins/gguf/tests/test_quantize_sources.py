@@ -49,9 +49,9 @@ def test_a_dry_run_of_a_far_gguf_reads_its_header_only(tiny_bf16, tmp_path):
         quantize(attrs.evolve(far, dry_run=False))
 
 
-def test_a_quantized_source_is_quantized_again_with_a_note(tiny_bf16, tmp_path):
+def test_a_quantized_source_is_quantized_again_with_a_note(tmp_path):
     first, second = tmp_path / "q8_0.gguf", tmp_path / "q4_0.gguf"
-    quantize(make_job(tiny_bf16, first, "Q8_0"))
+    quantize(make_job(write_llama(tmp_path / "llama.gguf"), first, "Q8_0"))
 
     artifact = quantize(make_job(first, second, "Q4_0"))
 

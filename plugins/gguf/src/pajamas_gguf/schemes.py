@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 
 from attrs import frozen
+
 from pajamas.errors import UnsupportedFeature, UsageError
 from pajamas.gguf_header import GGML_TYPES
 

@@ -24,6 +24,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,10 @@ class Events:
 
     def log(self, level: int, text: bytes, _user_data: object = None) -> None:
         """The engine's log callback: a line may come in several pieces."""
-        os.write(2, text)
+        with suppress(OSError):  # the log lies on the output's disk, which may be full
+            os.write(2, text)
+        if level == _LEVEL_ERROR != self._level:  # breaks into the line of the tensor at which it failed
+            self._line, self._tensor = "", None
         if level != _LEVEL_CONTINUED:
             self._level = level
         for piece in text.decode(errors="replace").splitlines(keepends=True):

@@ -16,7 +16,9 @@ from pajamas.architecture import detect_architecture
 from pajamas.errors import EngineError, ModelFileError, NotEnoughDisk, PajamasError, TargetExists, UsageError
 from pajamas.gguf_header import read_header
 from pajamas.modelfiles import LocalFiles
+from pajamas.progress import Stage
 from pajamas.types import Architecture, Artifact, QuantizeJob
+from pajamas_gguf.quantize.child import Task
 from pajamas_gguf.quantize.dryrun import Plan, make_plan, make_task
 from pajamas_gguf.quantize.origin import Input, find_origin
 from pajamas_gguf.quantize.overrides import parse_overrides
@@ -62,7 +64,7 @@ def quantize(job: QuantizeJob) -> Artifact:
                 result = folder / "quantized.gguf"
                 task = make_task(source, result, scheme, plan.overrides, threads, dry_run=False)
                 with job.progress.stage(f"Quantizing to {scheme.name}", len(plan.tensors), "tensors") as stage:
-                    run_task(task, folder, stage)
+                    _run(task, folder, stage)
             _verify(result, plan)
             _publish(result, job.output, job.force)
             if kept is not None:
@@ -108,6 +110,19 @@ def _check_disk(folder: Path, size: int, converted: int) -> None:
         )
 
 
+def _run(task: Task, folder: Path, stage: Stage) -> None:
+    try:
+        run_task(task, folder, stage)
+    except EngineError as error:
+        if _is_full(folder):
+            raise NotEnoughDisk("The disk became full.", error.why, "Free some space, and run it again.") from error
+        raise
+
+
+def _is_full(folder: Path) -> bool:
+    return shutil.disk_usage(folder).free < 1 << 20
+
+
 def _verify(path: Path, plan: Plan) -> None:
     """Hold the finished file against the plan."""
     try:
@@ -123,7 +138,7 @@ def _verify(path: Path, plan: Plan) -> None:
 
 def _unfinished(path: Path, why: str) -> EngineError | NotEnoughDisk:
     """The engine does not notice every failed write: a full disk is the likeliest cause."""
-    if shutil.disk_usage(path.parent).free < 1 << 20:
+    if _is_full(path.parent):
         return NotEnoughDisk("The disk became full.", why, "Free some space, and run it again.")
     return EngineError("The finished file is not what it should be.", why, "Run it again.")
 

@@ -13,7 +13,7 @@ from typing import IO, Any
 import attrs
 from attrs import field, mutable
 
-from pajamas.errors import EngineCrashed, EngineError, EngineMissing, PajamasError, UnsupportedModel
+from pajamas.errors import EngineCrashed, EngineError, EngineMissing, PajamasError, UnsupportedModel, UsageError
 from pajamas.progress import Stage
 from pajamas_gguf.quantize.child import Task
 
@@ -103,6 +103,10 @@ def _refused(lines: list[str]) -> PajamasError:
     why = (lines[-1].partition(prefix)[2] or lines[-1]) if lines else "it gave no reason"
     if "unknown model architecture" in why:
         return UnsupportedModel("llama.cpp cannot quantize this model.", why, "Update llama-cpp-python.")
+    if "regular expression" in why or "regex" in why:
+        return UsageError("llama.cpp cannot read an expression of --tensor-type.", why, "Use ECMAScript's syntax.")
+    if "iostream error" in why:
+        return EngineError("llama.cpp could not write the file.", why, "Is the disk full, or a limit reached?")
     return EngineError(
         "llama.cpp refused to quantize.", why, "The file may be damaged; `pajamas info` says what it is."
     )
