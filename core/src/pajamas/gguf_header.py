@@ -32,6 +32,7 @@ GGML_TYPES = {
 _FIRST_WINDOW = 4 << 20  # holds the whole header of most models: one request over the network
 # A sparse file can state any size, so sizes alone do not bound the work. Largest real header: about 20 MB.
 _MAX_HEADER = 128 << 20
+_MAX_TEXT = 16 << 20  # one text, such as a chat template
 _MAX_ELEMENTS = 4 << 20  # of all arrays together; vocabulary, scores, types and merges of Gemma are 1.3 million
 _MAX_TENSORS = 1 << 18
 _MAX_KEYS = 1 << 16
@@ -196,7 +197,7 @@ class _Reader:
 
     def value(self, kind: int) -> Any:
         if kind == _STRING:
-            return self.bytes(_MAX_HEADER).decode(errors="replace")
+            return self.bytes(_MAX_TEXT).decode(errors="replace")
         return self.scalar(self._code(kind))
 
     def array(self) -> tuple[Any, ...]:
@@ -258,6 +259,6 @@ def _tensor(reader: _Reader) -> tuple[str, tuple[int, ...], str, int, int]:
     if not block:
         raise reader.broken(f"tensor {name!r} has the unknown type {kind}")
     count = math.prod(shape)
-    if count >= 1 << 63 or (shape[0] if shape else 1) % block:
+    if (shape[0] if shape else 1) % block:
         raise reader.broken(f"tensor {name!r} of type {type_name} has the impossible shape {shape}")
     return name, shape[::-1], type_name, count // block * block_size, offset

@@ -122,6 +122,7 @@ def test_no_weights_are_no_error(tmp_path):
         _raw({"a": _entry()}, bytes(9)),
         _raw({"a": _entry(), "b": _entry()}, bytes(8)),
         _raw({"a": _entry(), "b": _entry(offsets=(4, 12))}, bytes(12)),
+        _raw({"a": _entry(), "b": _entry(offsets=(4, 12))}, bytes(16)),
         _raw(b'{"a":' * 50_000),
     ],
 )
