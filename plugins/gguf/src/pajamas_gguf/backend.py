@@ -40,7 +40,7 @@ def describe() -> BackendInfo:
         engine="llama.cpp",
         engine_version=version,
         formats=("gguf",),
-        schemes=tuple(SCHEMES),
+        schemes=tuple(name for name, scheme in SCHEMES.items() if not scheme.needs_imatrix),
         features=GENERATING | EMBEDDING | gpu,
         devices=devices,
         unavailable=unavailable,
