@@ -75,7 +75,7 @@ def describe_config(config: _Config) -> Architecture:
     Raises:
         ModelFileError: as `detect_hf`.
     """
-    model_type = config.word("model_type") or "unknown"
+    model_type = config.model_type
     heads = config.number("num_attention_heads", "n_head", "n_heads", "num_heads")
     kv_heads = config.number("num_key_value_heads", "n_head_kv", "num_kv_heads", "n_kv_heads")
     if kv_heads is None and config.family is not None:
@@ -191,26 +191,13 @@ def _counts_of(config: _Config, family: Family, a: Architecture) -> Counts | Non
     return count_config(family, dimensions, lambda key: bool(config.flag(key)))
 
 
-class _Config:
-    """Typed values of a config, with the family's defaults. Strict for a known family, forgiving for others."""
+class _Values:
+    """Typed values of a JSON table. Strict ones raise `ModelFileError` for a wrong value, others pass over it."""
 
-    def __init__(self, config: Mapping[str, Any], origin: str) -> None:
+    def __init__(self, values: Mapping[str, Any], origin: str, *, strict: bool) -> None:
+        self.values = values
         self._origin = origin
-        self._strict = True
-        self.values: Mapping[str, Any] = config
-        self.model_type = self.word("model_type") or ""
-        self.family = FAMILIES.get(self.model_type)
-        text: Mapping[str, Any] = next((config[key] for key in _TEXT_CONFIGS if isinstance(config.get(key), dict)), {})
-        stated = {**config, **text, "model_type": self.model_type}
-        self.values = {**self.family.defaults, **stated} if self.family else stated
-        self._strict = self.family is not None
-
-    def inner(self, values: Mapping[str, Any]) -> _Config:
-        """A table inside the config, read as strictly, without defaults."""
-        found = object.__new__(_Config)
-        found._origin, found._strict, found.values = self._origin, self._strict, values
-        found.model_type, found.family = self.model_type, None
-        return found
+        self._strict = strict
 
     def check(self, sound: bool, problem: str) -> None:
         if not sound and self._strict:
@@ -251,6 +238,25 @@ class _Config:
         self.check(value is None, f"{key} is {value!r}"[:200])
         return None
 
+    def inner(self, values: Mapping[str, Any]) -> _Values:
+        """A table inside this one."""
+        return _Values(values, self._origin, strict=self._strict)
+
+
+class _Config(_Values):
+    """A whole config: its text model's values, with the family's defaults; strict for a known family."""
+
+    def __init__(self, config: Mapping[str, Any], origin: str) -> None:
+        super().__init__(config, origin, strict=True)
+        self.model_type = self.word("model_type") or ""
+        self.family = FAMILIES.get(self.model_type)
+        text: Mapping[str, Any] = next((config[key] for key in _TEXT_CONFIGS if isinstance(config.get(key), dict)), {})
+        stated = {**config, **text, "model_type": self.model_type}
+        self.values = {**self.family.defaults, **stated} if self.family else stated
+        self._strict = self.family is not None
+
     def packing(self) -> str | None:
-        """The method that packed the weights, such as "gptq"."""
-        return self.inner(self.table("quantization_config") or {}).word("quant_method")
+        """The method that packed the weights: "gptq", or "4bit" as MLX writes it."""
+        method = self.inner(self.table("quantization_config") or {}).word("quant_method")
+        bits = self.inner(self.table("quantization") or {}).number("bits")
+        return method or (f"{bits}bit" if bits else None)

@@ -269,19 +269,24 @@ def _count(tensors):
     return sum(shape[0] * (shape[1] if len(shape) > 1 else 1) for _, shape in tensors.values())
 
 
-def test_packed_weights_are_counted_by_the_formula(tmp_path, write_model):
+@pytest.mark.parametrize(
+    ("table", "dtype"),
+    [
+        ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, "gptq"),
+        ({"quantization": {"group_size": 64, "bits": 4}}, "4bit"),
+    ],
+)
+def test_packed_weights_are_counted_by_the_formula(tmp_path, write_model, table, dtype):
     tensors = _tensors(SMALL, qk_norm=True)
     total = _count(tensors)
     for name in [name for name in tensors if name.endswith("_proj.weight")]:
         rows, columns = tensors.pop(name)[1]
         tensors[name.replace("weight", "qweight")] = ("I32", (columns // 8, rows))
         tensors[name.replace("weight", "scales")] = ("F16", (1, rows))
-    config = {**SMALL, "quantization_config": {"quant_method": "gptq", "bits": 4}}
-
-    found = _detect(write_model(tmp_path, config, tensors))
+    found = _detect(write_model(tmp_path, {**SMALL, **table}, tensors))
 
     assert found.parameters == total
-    assert found.dtype == "gptq"
+    assert found.dtype == dtype
 
 
 def test_unknown_family_still_says_what_its_config_says(tmp_path, write_model):
