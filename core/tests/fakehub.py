@@ -83,6 +83,7 @@ class FakeHub:
         self.repositories: dict[str, Repository] = {}
         self.log: list[Request] = []
         self.cuts: dict[str, list[int]] = {}  # file name: after how many bytes each of the next answers breaks off
+        self.stalls: dict[str, int] = {}  # file name: after how many bytes its next answer falls silent
         self.damaged: set[str] = set()  # file names whose content is served with one bit flipped
         self.failures: list[int] = []  # statuses that the next requests are answered with
         self.ranges = True
@@ -254,7 +255,12 @@ class FakeHub:
             status, headers = 206, headers | {"Content-Range": f"bytes {start}-{stop - 1}/{len(data)}"}
         body = data[start:stop]
         cut = self.cuts[name].pop(0) if request.method == "GET" and self.cuts.get(name) else None
-        self._reply(handler, status, body, headers | {"Accept-Ranges": "bytes"}, request, cut)
+        stall = self.stalls.pop(name, None) if request.method == "GET" else None
+        self._reply(
+            handler, status, body, headers | {"Accept-Ranges": "bytes"}, request, cut if stall is None else stall
+        )
+        if stall is not None:
+            self._closing.wait()
 
     def _reply(self, handler, status, body, headers=None, request=None, cut=None):
         handler.send_response(status)

@@ -81,6 +81,17 @@ def test_cut_connections_are_resumed_by_ranges(hub, ask, cuts):
     assert hub.sent("model.safetensors") == len(files["model.safetensors"])
 
 
+def test_connection_that_falls_silent_is_given_up_and_resumed(hub, ask):
+    files = single()
+    hub.add("acme/one", files)
+    hub.stalls["model.safetensors"] = 70_000
+
+    answer = ask(("download", "acme/one"), HF_HUB_DOWNLOAD_TIMEOUT="1")
+
+    assert Path(answer["path"], "model.safetensors").read_bytes() == files["model.safetensors"]
+    assert [r.range.split("-")[0] for r in hub.requests("model.safetensors")] == ["bytes=0", "bytes=70000"]
+
+
 def test_cut_connections_of_small_files(hub, ask):
     hub.add("acme/one", single())
     hub.cuts["config.json"] = [5]
