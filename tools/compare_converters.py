@@ -11,7 +11,6 @@ the random models to plugins/gguf/tests/converter_goldens.json.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import subprocess
 import sys
@@ -42,50 +41,21 @@ for folder, output in zip(pairs[::2], pairs[1::2]):
 """
 
 
-def facts(path: Path) -> dict[str, Any]:
-    """What a GGUF file says: keys in order with values, tensors in order with type, shape and digest."""
-    from pajamas.gguf_header import read_header
-    from pajamas.modelfiles import LocalFiles
-
-    header = read_header(LocalFiles(path), path.name)
-    with path.open("rb") as stream:
-        tensors = {}
-        for tensor in header.tensors:
-            stream.seek(tensor.offset)
-            digest = hashlib.sha256(stream.read(tensor.size)).hexdigest()
-            tensors[tensor.name] = [tensor.type, list(tensor.shape), digest]
-    metadata = {key: list(value) if isinstance(value, tuple) else value for key, value in header.metadata.items()}
-    return {"metadata": metadata, "tensors": tensors, "types": key_types(path)}
-
-
-def key_types(path: Path) -> dict[str, str]:
-    """The GGUF type of every key, which decides whether an engine accepts it."""
-    import gguf
-
-    fields = gguf.GGUFReader(path).fields.values()
-    return {field.name: "/".join(t.name for t in field.types) for field in fields if not field.name.startswith("GGUF.")}
-
-
-def without_tokenizer(found: dict[str, Any]) -> dict[str, Any]:
-    kept = {part: dict(found[part]) for part in found}
-    for part in ("metadata", "types"):
-        kept[part] = {key: value for key, value in kept[part].items() if not key.startswith("tokenizer.")}
-    return kept
-
-
-def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
-    found = []
-    for part in ("metadata", "types", "tensors"):
-        mine, other = ours[part], theirs[part]
-        for key in mine.keys() | other.keys():
-            if mine.get(key) != other.get(key):
-                found.append(f"{part} {key}: ours {str(mine.get(key))[:120]}, llama.cpp {str(other.get(key))[:120]}")
-        if not found and list(mine) != list(other):
-            found.append(f"{part}: another order: {list(mine)} instead of {list(other)}"[:2000])
-    return sorted(found)
+def golden_text(goldens: dict[str, Any]) -> str:
+    """One line for each key and tensor, so that a change can be read."""
+    note = "Made by llama.cpp's own converter from the random models, with tools/compare_converters.py --goldens"
+    models = []
+    for name, facts in goldens.items():
+        parts = []
+        for part, items in facts.items():
+            lines = ",\n".join(f"   {json.dumps(key)}: {json.dumps(value)}" for key, value in items.items())
+            parts.append(f"  {json.dumps(part)}: {{\n{lines}\n  }}")
+        models.append(f" {json.dumps(name)}: {{\n" + ",\n".join(parts) + "\n }")
+    return f'{{\n "note": {json.dumps(note)},\n' + ",\n".join(models) + "\n}\n"
 
 
 def main() -> int:
+    from gguf_facts import differences, gguf_facts
     from pajamas.modelfiles import LocalFiles
     from pajamas.source import Source
     from pajamas_gguf.convert.converter import convert
@@ -116,17 +86,18 @@ def main() -> int:
                 output = parent / f"{folder.name}.ours.gguf"
                 source = Source(text=str(folder), kind="folder", path=folder)
                 convert(LocalFiles(folder), source, output, name=folder.name, outtype=options.outtype)
-                ours, theirs = facts(output), facts(parent / f"{folder.name}.theirs.gguf")
+                ours, theirs = (
+                    gguf_facts(path, tokenizer=with_vocab == "1")
+                    for path in (output, parent / f"{folder.name}.theirs.gguf")
+                )
                 if with_vocab == "0":
-                    ours, theirs = without_tokenizer(ours), without_tokenizer(theirs)
                     goldens[folder.name] = theirs
                 found = differences(ours, theirs)
                 failed += bool(found)
                 print(f"{folder.name}: {len(theirs['tensors'])} tensors, {len(theirs['metadata'])} keys:", end=" ")
                 print("equal" if not found else "\n  " + "\n  ".join(found))
     if options.goldens:
-        text = json.dumps(goldens, indent=1, sort_keys=False)
-        (TESTS / "converter_goldens.json").write_text(text + "\n", encoding="utf-8")
+        (TESTS / "converter_goldens.json").write_text(golden_text(goldens), encoding="utf-8")
     return 1 if failed else 0
 
 

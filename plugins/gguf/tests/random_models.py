@@ -27,8 +27,8 @@ _LONG = [1.0, 1.05, 1.2299999, 3.0700001, 5.6, 9.8199997, 21.4, 40.02]
 _SHORT = [1.0, 1.01, 1.02, 1.05, 1.1, 1.1500001, 1.3, 2.0]
 
 Model = Mapping[str, Any]
-"""config; and optionally: dtype or dtypes (taken in turns), shards, card, generation, files (name to JSON), drop (names of
-tensors), extra (name to shape), fused (experts), bare (no output layer and no "model." before names)."""
+"""config; and optionally: dtype or dtypes (taken in turns), shards, card, generation, files (name to JSON),
+drop (names of tensors), extra (name to shape), fused (experts), bare (no output layer, no "model." before names)."""
 
 MODELS: dict[str, Model] = {
     "Qwen2.5-0.5B-Instruct": {
@@ -105,6 +105,17 @@ MODELS: dict[str, Model] = {
             "max_position_embeddings": 16384, "rope_scaling": {"type": "linear", "factor": 4},
             "tie_word_embeddings": False},
         "dtypes": ("float32", "bfloat16"),
+    },
+    "SmolLM2-135M-tied-with-head": {
+        "config": _DENSE | {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "num_key_value_heads": None,
+            "max_position_embeddings": 8192, "rope_theta": 100000, "rope_scaling": {"type": "dynamic", "factor": 2.0},
+            "tie_word_embeddings": True, "torch_dtype": "bfloat16"},
+        "extra": {"lm_head.weight": (VOCAB, 64)}, "dtype": "float64",
+    },
+    "llama-yarn-checkpoint-1000": {
+        "config": _DENSE | {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "tie_word_embeddings": False,
+            "max_position_embeddings": 8192, "rope_scaling": {"rope_type": "yarn", "factor": 4.0, "beta_fast": 32,
+                "beta_slow": 1, "attention_factor": None, "attn_factor": 1.1, "extrapolation_factor": 1.0}},
     },
     "Mistral-7B-Instruct-v0.3": {
         "config": _DENSE | {"architectures": ["MistralForCausalLM"], "model_type": "mistral", "rms_norm_eps": 1e-05,

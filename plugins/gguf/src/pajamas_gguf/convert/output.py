@@ -16,7 +16,8 @@ from pajamas.errors import NotEnoughDisk, UsageError
 def complete_file(target: Path) -> Iterator[BufferedWriter]:
     """Write beside `target` under a hidden name; renamed at the end, removed if anything is raised.
 
-    The hidden name is always the same, so what a killed run left is overwritten by the next one.
+    The hidden name is always the same, so what a killed run left is overwritten by the next one. The data is not forced
+    to the disk: most converted files are quantized and deleted soon after.
 
     Raises:
         NotEnoughDisk: the disk became full.
@@ -37,7 +38,6 @@ def complete_file(target: Path) -> Iterator[BufferedWriter]:
             try:
                 yield stream
                 stream.flush()
-                os.fsync(descriptor)
             except BaseException:
                 # While the lock is held: afterwards the name may be another process's.
                 with suppress(OSError):

@@ -18,7 +18,7 @@ from pajamas.errors import ModelFileError
 from pajamas.modelfiles import ModelFiles
 from pajamas_gguf.convert.plan import PlannedTensor, Slice
 
-_PIECE = 8 << 20
+_PIECE = 4 << 20
 _NUMPY = {"BF16": "<u2", "F16": "<f2", "F32": "<f4", "F64": "<f8"}
 
 
