@@ -16,10 +16,12 @@ from jinja2.exceptions import SecurityError
 MAX_STEPS = 5_000_000
 """Loop turns, calls and filters. A template of a thousand messages takes some ten thousand."""
 MAX_SIZE = 512 << 20
-"""Characters and items that all values of one rendering may take together."""
+"""What all values of one rendering may weigh together."""
 MAX_VALUE = 16 << 20
-"""Characters and items in one value."""
-MAX_SECONDS = 20.0
+"""What one value may weigh."""
+MAX_SECONDS = 10.0
+ITEM = 16
+"""What an item of a list weighs beside its text; a character weighs one."""
 
 
 class BudgetExceeded(SecurityError):
@@ -58,7 +60,7 @@ def budget(input_size: int) -> Iterator[None]:
 
 
 def spend(size: int = 0) -> None:
-    """Count one step that makes `size` characters or items.
+    """Count one step that makes a value of this weight.
 
     Raises:
         BudgetExceeded: that was too much.
@@ -69,7 +71,7 @@ def spend(size: int = 0) -> None:
 
 
 def weight(value: Any) -> int:
-    """Characters and items in a value as it would be printed: a list inside two lists counts twice.
+    """What a value would take when printed: a list inside two lists counts twice.
 
     Stops counting where the value is already too large for the budget.
     """
@@ -78,9 +80,9 @@ def weight(value: Any) -> int:
     current = _current.get()
     limit = current.value if current is not None else MAX_VALUE
     total, stack = 0, [value]
-    while stack and total + len(stack) <= limit:
+    while stack and total + ITEM * len(stack) <= limit:
         item = stack.pop()
-        total += 1
+        total += ITEM
         if isinstance(item, str):
             total += len(item)
         elif isinstance(item, dict):
@@ -88,4 +90,4 @@ def weight(value: Any) -> int:
             stack.extend(item.values())
         elif isinstance(item, list | tuple | set | frozenset):
             stack.extend(item)
-    return total + len(stack)
+    return total + ITEM * len(stack)

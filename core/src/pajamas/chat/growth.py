@@ -75,9 +75,12 @@ def _summed(values: Any, attribute: Any = None, start: Any = 0) -> int:
     return 0
 
 
-def _json(value: Any, *_: Any, separators: Sequence[str] | None = None, **__: Any) -> int:
-    if separators is not None and sum(map(len, separators)) > 16:
-        raise SecurityError("the separators are too long")
+def _json(
+    value: Any, ensure_ascii: bool = False, indent: Any = None, separators: Any = None, sort_keys: bool = False
+) -> int:
+    width = len(indent) if isinstance(indent, str) else indent or 0
+    if width > 16 or sum(map(len, separators or ())) > 16:
+        raise SecurityError("the indentation or the separators of JSON are too wide")
     return weight(value)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pajamas.types import Message
 
-MAX_TEMPLATE = 1 << 20
+MAX_TEMPLATE = 128 << 10
 """Characters. The largest known template has some 20,000."""
 
 _RESERVED = ("messages", "tools", "add_generation_prompt")
@@ -57,7 +57,16 @@ def render(
         "tools": normalise_tools(tools) or None,
         "add_generation_prompt": add_generation_prompt,
     }
-    return _render(template, values)
+    prompt = _render(template, values)
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            "the prompt holds half of a character (a lone surrogate)",
+            f"it has no UTF-8 form, so no model can read it: {error.reason}",
+            "remove it from the messages",
+        ) from None
+    return prompt
 
 
 def check_variables(variables: Mapping[str, Any]) -> None:
@@ -87,9 +96,9 @@ def _render(template: str, values: Mapping[str, Any]) -> str:
                 "change the roles or the order of the messages",
             ) from None
         except BudgetExceeded as error:
-            raise TemplateError("the model's chat template was stopped", str(error), _RAW) from None
+            raise TemplateError("the model's chat template was stopped", str(error), _RAW) from error
         except SecurityError as error:
-            raise TemplateError("the model's chat template does what is not allowed", str(error), _RAW) from None
+            raise TemplateError("the model's chat template does what is not allowed", str(error), _RAW) from error
         except Exception as error:  # a template is foreign code: it can raise anything
             why = f"{type(error).__name__}: {error}"
             raise TemplateError("the model's chat template fails on these messages", why, _RAW) from error
@@ -123,7 +132,9 @@ def _wants_parts(template: str) -> bool:
         try:
             message = {"role": "user", "content": content}
             return needle in _render(template, {"messages": [message], "tools": None, "add_generation_prompt": True})
-        except TemplateError:
+        except TemplateError as error:
+            if isinstance(error.__cause__, SecurityError):  # it would only be tried, and stopped, once more
+                raise
             return False
 
     return not prints(needle) and prints([{"type": "text", "text": needle}])
