@@ -50,6 +50,7 @@ _CARDS = {
     ("qwen2", _K32, 36): CardContext(_K32, None, None, _hub("Qwen/Qwen2.5-3B-Instruct")),
     # "Context Length: Full 131,072 tokens", "config.json is set for context length up to 32,768 tokens ... YaRN"
     ("qwen2", _K32, 48): CardContext(_K32, _K128, "yarn", _hub("Qwen/Qwen2.5-14B-Instruct")),
+    # QwQ-32B-Preview was made from 32B and has its key; its own card names 32,768 only.
     ("qwen2", _K32, 64): CardContext(_K32, _K128, "yarn", _hub("Qwen/Qwen2.5-32B-Instruct")),
     ("qwen2", _K32, 80): CardContext(_K32, _K128, "yarn", _hub("Qwen/Qwen2.5-72B-Instruct")),
     # "Context length: 16K tokens"
