@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 
 import attrs
 import pytest
 
 from pajamas.architecture import detect_architecture
-from pajamas.errors import NotEnoughDisk, TargetExists, UnsupportedFeature, UsageError
+from pajamas.errors import EngineMissing, NotEnoughDisk, TargetExists, UnsupportedFeature, UsageError
 from pajamas.modelfiles import LocalFiles
 from pajamas_gguf.quantize.pipeline import quantize
 from pajamas_gguf.schemes import SCHEMES, USABLE
@@ -125,6 +126,18 @@ def test_the_16_bit_file_can_be_kept(tmp_path):
     (tmp_path / "tiny-q8_0.gguf").unlink()
     with pytest.raises(TargetExists, match=r"tiny-f16\.gguf"):
         quantize(make_job(TINY, tmp_path / "tiny-q8_0.gguf", "Q8_0", keep_16bit=True, outtype="f16", name="Tiny"))
+
+
+def test_llama_cpps_own_converter(tmp_path):
+    with pytest.raises(UsageError, match="no converter 'other'"):
+        quantize(make_job(TINY, tmp_path / "out.gguf", converter="other"))
+    with pytest.raises(UnsupportedFeature, match="do not go together"):
+        quantize(make_job(TINY, tmp_path / "out.gguf", converter="llama.cpp", dry_run=True))
+    if importlib.util.find_spec("torch") is not None:
+        pytest.skip("torch is installed")
+    with pytest.raises(EngineMissing):
+        quantize(make_job(TINY, tmp_path / "out.gguf", converter="llama.cpp"))
+    assert os.listdir(tmp_path) == []
 
 
 def test_schemes_that_need_an_importance_matrix_are_refused(tmp_path):

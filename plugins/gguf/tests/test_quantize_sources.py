@@ -12,7 +12,7 @@ import pytest
 
 from pajamas.errors import EngineError, ModelFileError, NotCached, UnsupportedModel, UsageError
 from pajamas_gguf.quantize.pipeline import quantize
-from quantize_jobs import TINY, header_of, make_job, types_of, write_llama
+from quantize_jobs import TINY, FarFiles, header_of, make_job, types_of, write_llama
 
 
 @pytest.fixture(scope="module")
@@ -20,24 +20,6 @@ def tiny_bf16(tmp_path_factory):
     path = tmp_path_factory.mktemp("bf16") / "tiny-bf16.gguf"
     quantize(make_job(TINY, path, "bf16"))
     return path
-
-
-class FarFiles:
-    """A stand-in for the files of a Hub repository: readable by ranges, not on this machine."""
-
-    def __init__(self, files):
-        self._files = files
-        self.origin = files.origin
-        self.sizes = files.sizes
-        self.taken = 0
-
-    def read(self, name, offset=0, length=None):
-        data = self._files.read(name, offset, length)
-        self.taken += len(data)
-        return data
-
-    def local_path(self, name):
-        return None
 
 
 def test_a_dry_run_of_a_far_gguf_reads_its_header_only(tiny_bf16, tmp_path):
@@ -132,6 +114,15 @@ def test_a_split_source(tmp_path):
     for mine, theirs in zip(a.tensors, b.tensors, strict=True):
         assert (mine.name, mine.type) == (theirs.name, theirs.type)
         assert one[mine.offset :][: mine.size] == other[theirs.offset :][: theirs.size]
+
+
+def test_a_source_in_a_folder_of_its_repository(tmp_path):
+    """The Hub names the file by its path in the repository; downloaded, it stands alone."""
+    job = make_job(write_llama(tmp_path / "llama.gguf", width=256), tmp_path / "out.gguf", dry_run=True)
+
+    artifact = quantize(attrs.evolve(job, source=attrs.evolve(job.source, filename="f16/llama.gguf")))
+
+    assert artifact.details["conversion"] == {"source": "gguf"}
 
 
 def test_a_truncated_source_is_refused(tiny_bf16, tmp_path):

@@ -58,7 +58,8 @@ def find_origin(job: QuantizeJob, scheme: Scheme, *, retyped: bool) -> Origin:
         UsageError: options that do not fit this kind of source.
         ModelFileError: the files hold no model.
     """
-    name = job.source.filename if (job.source.filename or "").endswith(".gguf") else model_name(job.files)
+    named = job.source.filename or ""
+    name = named if named.endswith(".gguf") and named in job.files.sizes() else model_name(job.files)
     if name is None or any(file.endswith(".safetensors") for file in job.files.sizes()):
         return _Converted(job, scheme, retyped)
     for option, value in (("--outtype", job.outtype), ("--converter", job.converter)):
@@ -123,9 +124,9 @@ class _Converted:
         if job.converter not in (None, _LLAMA_CPP):
             raise UsageError(f"There is no converter {job.converter!r}.", "", "Leave it out, or use llama.cpp.")
         self._done: Input | None = None
-        self._outtype = job.outtype
+        self._outtype = None if job.outtype in (None, "auto") else job.outtype.lower()
         if not scheme.quantized:
-            if job.outtype not in (None, scheme.name.lower()):
+            if self._outtype not in (None, scheme.name.lower()):
                 raise UsageError(
                     f"--outtype {job.outtype} contradicts the scheme {scheme.name}.", "", "Give only one of them."
                 )

@@ -27,6 +27,11 @@ class Overrides:
     def __bool__(self) -> bool:
         return bool(self.patterns or self.embedding or self.output)
 
+    def record(self) -> dict[str, object]:
+        """For the receipt: what was asked, nothing where nothing was."""
+        asked = {"tensor_types": self.patterns, "embedding_type": self.embedding, "output_type": self.output}
+        return {option: value for option, value in asked.items() if value}
+
     def pattern_ids(self) -> list[list[object]]:
         return [[pattern, TYPE_IDS[kind]] for pattern, kind in self.patterns]
 

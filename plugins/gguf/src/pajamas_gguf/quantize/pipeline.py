@@ -6,11 +6,10 @@ import errno
 import importlib.metadata
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from pajamas.architecture import detect_architecture
 from pajamas.errors import EngineError, ModelFileError, NotEnoughDisk, PajamasError, TargetExists, UsageError
@@ -47,7 +46,7 @@ def quantize(job: QuantizeJob) -> Artifact:
     if job.dry_run:
         with work_folder(Path(tempfile.gettempdir())) as folder:
             plan = make_plan(job, scheme, overrides, origin, threads, folder)
-            return _artifact(job, scheme, plan, plan.path, {})
+            return _artifact(job, scheme, plan)
     _check_target(job.output, job.force)
     try:
         job.output.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +68,7 @@ def quantize(job: QuantizeJob) -> Artifact:
             _publish(result, job.output, job.force)
             if kept is not None:
                 _publish(source.paths[0], kept, job.force)
-            return _artifact(job, scheme, plan, job.output, {"kept_16bit": kept.name} if kept else {})
+            return _artifact(job, scheme, plan, kept)
     except OSError as error:
         known = _disk_error(job.output, error)
         if known is None:
@@ -156,7 +155,8 @@ def _publish(path: Path, target: Path, force: bool) -> None:
         except OSError:
             _check_target(target, force)
             os.replace(path, target)
-    if sys.platform != "win32":
+    # Not every system and network disk can do this; the file itself is safe by now.
+    with suppress(OSError):
         folder = os.open(target.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -172,10 +172,10 @@ def _disk_error(output: Path, error: OSError) -> PajamasError | None:
     return None
 
 
-def _artifact(job: QuantizeJob, scheme: Scheme, plan: Plan, path: Path, details: Mapping[str, Any]) -> Artifact:
-    """What stands at `path` (or, after a dry run, would), as the artifact of the job."""
-    architecture = detect_architecture(LocalFiles(path))
-    memory, notes = _memory(path, job.contexts)
+def _artifact(job: QuantizeJob, scheme: Scheme, plan: Plan, kept: Path | None = None) -> Artifact:
+    """The artifact of the job, made or only planned: the plan has its true header."""
+    architecture = detect_architecture(LocalFiles(plan.path))
+    memory, notes = _memory(plan.path, job.contexts)
     parameters = _parameters(architecture, job.architecture)
     if plan.input.file_type is None and job.keep_16bit:
         notes = (*notes, "There is no 16-bit intermediate to keep: the source is a GGUF file already.")
@@ -198,7 +198,8 @@ def _artifact(job: QuantizeJob, scheme: Scheme, plan: Plan, path: Path, details:
             },
             "conversion": dict(plan.input.details),
             "types": plan.types,
-            **details,
+            **({"overrides": plan.overrides.record()} if plan.overrides else {}),
+            **({"kept_16bit": kept.name} if kept else {}),
         },
     )
 
