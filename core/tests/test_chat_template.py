@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pajamas.chat import budget as budget_module
-from pajamas.chat.template import check_variables, compile_template, render
-from pajamas.errors import TemplateError, UnsupportedFeature, UsageError
+from pajamas.chat.template import render
+from pajamas.errors import TemplateError
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parents[1]

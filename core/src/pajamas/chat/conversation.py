@@ -22,6 +22,10 @@ class Conversation:
 
     messages: tuple[Message, ...] = ()
 
+    @classmethod
+    def start(cls, system: str | None = None) -> Conversation:
+        return cls().with_system(system)
+
     @property
     def system(self) -> str | None:
         first = self.messages[0] if self.messages else None
@@ -35,10 +39,10 @@ class Conversation:
     def add(self, message: Message) -> Conversation:
         return evolve(self, messages=(*self.messages, message))
 
-    def add_user(self, text: str) -> Conversation:
+    def user(self, text: str) -> Conversation:
         return self.add({"role": "user", "content": text})
 
-    def add_assistant(self, text: str, *, reasoning: str = "", tool_calls: Iterable[ToolCall] = ()) -> Conversation:
+    def assistant(self, text: str, *, reasoning: str = "", tool_calls: Iterable[ToolCall] = ()) -> Conversation:
         message: dict[str, Any] = {"role": "assistant", "content": text}
         if reasoning:
             message["reasoning_content"] = reasoning
@@ -50,7 +54,7 @@ class Conversation:
             message["tool_calls"] = calls
         return self.add(message)
 
-    def add_tool_result(self, call: ToolCall, text: str) -> Conversation:
+    def tool_result(self, call: ToolCall, text: str) -> Conversation:
         return self.add({"role": "tool", "tool_call_id": call.id, "name": call.name, "content": text})
 
     def reset(self) -> Conversation:

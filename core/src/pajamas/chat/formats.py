@@ -36,7 +36,8 @@ def tool_format(template: str) -> ToolFormat | None:
             return ToolFormat.QWEN3_CODER
         # Other models put other things between the same tags, such as <arg_key>, or no JSON at all.
         known = '"name"' in template or '\\"name\\"' in template
-        return ToolFormat.HERMES if known and "<arg_key>" not in template else None
+        other = "<arg_key>" in template or "<tool_calls>" in template
+        return ToolFormat.HERMES if known and not other else None
     if "<|start_header_id|>" in template and '"parameters": ' in template:
         return ToolFormat.LLAMA3
     return None

@@ -31,8 +31,11 @@ FUNCTION_END = "</function>"
 
 _HEAD = re.compile(r"\s*<function=([^>\n]+)>\s*")
 _TAIL = re.compile(r"</function>\s*")
-# A value ends where the next parameter or the end of the function follows: it may itself be a text about tags.
-_PARAMETER = re.compile(r"<parameter=([^>\n]+)>\n?(.*?)\n?</parameter>\s*(?=<parameter=|</function>)", re.DOTALL)
+# A value ends where the next parameter or the end of the function follows: it may itself be a text about tags. One that
+# holds another parameter's opener was never closed.
+_PARAMETER = re.compile(
+    r"<parameter=([^>\n]+)>\n?((?:(?!<parameter=).)*?)\n?</parameter>\s*(?=<parameter=|</function>)", re.DOTALL
+)
 
 
 class Qwen3CoderCalls(TaggedCalls):

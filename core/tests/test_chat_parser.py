@@ -1,0 +1,399 @@
+"""Every format is read the same however its stream is cut, gives text early, and loses nothing."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pajamas.chat.formats import ToolFormat
+from pajamas.chat.parser import ChatParser
+
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "f",
+            "parameters": {
+                "type": "object",
+                "properties": {
+                    "n": {"type": "integer"},
+                    "x": {"type": "number"},
+                    "b": {"type": "boolean"},
+                    "s": {"type": "string"},
+                    "o": {"type": "object"},
+                    "l": {"type": "array"},
+                    "maybe": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+                    "both": {"type": ["string", "null"]},
+                },
+            },
+        },
+    },
+    {"name": "g"},
+]
+
+
+def parse(format, pieces, **options):
+    """What the parser gives for these pieces, joined: (reasoning, text, calls as (name, arguments, id))."""
+    ids = itertools.count()
+    parser = ChatParser(format, tools=TOOLS if format else (), new_id=lambda: f"id{next(ids)}", **options)
+    chunks = [chunk for piece in pieces for chunk in parser.feed(piece)] + parser.finish()
+    calls = [(call.name, call.arguments, call.id) for chunk in chunks for call in chunk.tool_calls]
+    return "".join(chunk.reasoning for chunk in chunks), "".join(chunk.text for chunk in chunks), calls
+
+
+HERMES, CODER, LLAMA, MISTRAL, HARMONY = ToolFormat
+CODER_CALL = "<tool_call>\n<function=f>\n<parameter=n>\n3\n</parameter>\n</function>\n</tool_call>"
+NOTHING = ("", "", [])
+
+CASES = {
+    # reasoning, in every state that a prompt leaves it
+    "plain": (None, "Hello <b>world</b>\n", {}, ("", "Hello <b>world</b>\n", [])),
+    "empty": (None, "", {}, NOTHING),
+    "think": (None, "<think>\nWhy?\n\nSo.\n</think>\n\nHi \n", {}, ("Why?\n\nSo.", "Hi \n", [])),
+    "think after space": (None, "\n\n<think>a</think>b", {}, ("a", "b", [])),
+    "think nothing": (None, "<think>\n\n</think>\n\nHi", {}, ("", "Hi", [])),
+    "think begun": (None, "Why?\n</think>\n\nHi", {"in_reasoning": True}, ("Why?", "Hi", [])),
+    "think begun twice": (None, "<think>\nWhy?</think>Hi", {"in_reasoning": True}, ("Why?", "Hi", [])),
+    "think without opener": (None, "Why?</think>\n\nHi</think>", {}, ("", "Why?Hi</think>", [])),
+    "think unclosed": (None, "<think>\nWhy?\n</thin", {}, ("Why?\n</thin", "", [])),
+    "think unclosed, begun": (None, "  \nWhy", {"in_reasoning": True}, ("  \nWhy", "", [])),
+    "think as a word": (None, "The <think> and </think> tags", {}, ("", "The <think> and </think> tags", [])),
+    "think in the answer": (None, "<think>a</think>b <think>c</think>", {}, ("a", "b <think>c</think>", [])),
+    "think, other tags": (None, "[THINK]a[/THINK]b", {"tags": ("[THINK]", "[/THINK]")}, ("a", "b", [])),
+    "think, almost": (None, "<thinking>a</thinking>", {}, ("", "<thinking>a</thinking>", [])),
+    "tools not offered": (None, "<tool_call>{}</tool_call>", {}, ("", "<tool_call>{}</tool_call>", [])),
+    # Hermes
+    "hermes": (
+        HERMES,
+        '<think>\nHm\n</think>\n\nLet me.\n<tool_call>\n{"name": "f", "arguments": {"a": 1.50}}\n</tool_call>\n'
+        '<tool_call>{"arguments": {}, "name": "g", "id": "mine"}</tool_call>\nDone. ',
+        {},
+        ("Hm", "Let me.Done. ", [("f", '{"a": 1.50}', "id0"), ("g", "{}", "mine")]),
+    ),
+    "hermes tags in arguments": (
+        HERMES,
+        '<tool_call>{"name":"f","arguments":{"s":"a \\" </tool_call> <tool_call> {"}}</tool_call>',
+        {},
+        ("", "", [("f", '{"s":"a \\" </tool_call> <tool_call> {"}', "id0")]),
+    ),
+    "hermes arguments as text": (
+        HERMES,
+        '<tool_call>{"name": "f", "arguments": "{\\"a\\": 1}"}</tool_call>',
+        {},
+        ("", "", [("f", '{"a": 1}', "id0")]),
+    ),
+    "hermes no arguments": (HERMES, '<tool_call>{"name": "f"}</tool_call>', {}, ("", "", [("f", "{}", "id0")])),
+    "hermes bad, then good": (
+        HERMES,
+        '<tool_call>{"name": f}</tool_call>\n<tool_call>{"name": "g"}</tool_call>',
+        {},
+        ("", '<tool_call>{"name": f}</tool_call>', [("g", "{}", "id0")]),
+    ),
+    "hermes open string, then good": (
+        HERMES,
+        '<tool_call>{"name": "f</tool_call><tool_call>{"name": "g"}</tool_call>x',
+        {},
+        ("", '<tool_call>{"name": "f</tool_call>x', [("g", "{}", "id0")]),
+    ),
+    "hermes unclosed": (
+        HERMES,
+        'Hm \n<tool_call>\n{"name": "f", "arguments": {}}\n</tool_cal',
+        {},
+        ("", 'Hm \n<tool_call>\n{"name": "f", "arguments": {}}\n</tool_cal', []),
+    ),
+    "hermes twice a key": (
+        HERMES,
+        '<tool_call>{"name": "f", "name": "g"}</tool_call>',
+        {},
+        ("", '<tool_call>{"name": "f", "name": "g"}</tool_call>', []),
+    ),
+    "hermes NaN": (
+        HERMES,
+        '<tool_call>{"name": "f", "arguments": {"x": NaN}}</tool_call>',
+        {},
+        ("", '<tool_call>{"name": "f", "arguments": {"x": NaN}}</tool_call>', []),
+    ),
+    "hermes much space": (HERMES, "a" + " " * 200 + "b" + "\n" * 100, {}, ("", "a" + " " * 200 + "b" + "\n" * 100, [])),
+    # Qwen3-Coder
+    "coder": (
+        CODER,
+        f"Now.\n\n{CODER_CALL}\n{CODER_CALL}",
+        {},
+        ("", "Now.", [("f", '{"n": 3}', f"id{i}") for i in (0, 1)]),
+    ),
+    "coder types": (
+        CODER,
+        "<tool_call>\n<function=f>\n"
+        + "".join(
+            f"<parameter={key}>\n{value}\n</parameter>\n"
+            for key, value in {
+                "n": "7.0",
+                "x": "1e3",
+                "b": "True",
+                "s": "5",
+                "o": '{"a": [1]}',
+                "l": "[]",
+                "maybe": "null",
+                "both": "None",
+                "unknown": "6",
+            }.items()
+        )
+        + "</function>\n</tool_call>",
+        {},
+        (
+            "",
+            "",
+            [
+                (
+                    "f",
+                    '{"n": 7, "x": 1000.0, "b": true, "s": "5", "o": {"a": [1]}, "l": [], "maybe": null, "both": null,'
+                    ' "unknown": "6"}',
+                    "id0",
+                )
+            ],
+        ),
+    ),
+    "coder does not fit its type": (
+        CODER,
+        "<tool_call><function=f><parameter=n>many</parameter><parameter=x>1e999</parameter></function></tool_call>",
+        {},
+        ("", "", [("f", '{"n": "many", "x": "1e999"}', "id0")]),
+    ),
+    "coder text about tags": (
+        CODER,
+        "<tool_call>\n<function=g>\n<parameter=s>\n\n a</function>\n</tool_call>\nb \n\n</parameter>\n"
+        "</function>\n</tool_call>",
+        {},
+        ("", "", [("g", '{"s": "\\n a</function>\\n</tool_call>\\nb \\n"}', "id0")]),
+    ),
+    "coder without opener": (
+        CODER,
+        "Now <function=g>\n</function>\n</tool_call> then <function=g></function> end",
+        {},
+        ("", "Nowthenend", [("g", "{}", "id0"), ("g", "{}", "id1")]),
+    ),
+    "coder malformed": (
+        CODER,
+        f"<tool_call><function=f><parameter=n>3</function></tool_call>{CODER_CALL}",
+        {},
+        ("", f"<tool_call><function=f><parameter=n>3</function></tool_call>{CODER_CALL}", []),
+    ),
+    "coder no function": (
+        CODER,
+        f"<tool_call>f()</tool_call>{CODER_CALL}",
+        {},
+        ("", "<tool_call>f()</tool_call>", [("f", '{"n": 3}', "id0")]),
+    ),
+    "coder unclosed": (CODER, CODER_CALL[:-1], {}, ("", CODER_CALL[:-1], [])),
+    # Llama 3.1
+    "llama": (
+        LLAMA,
+        '{"name": "f", "parameters": {"s": "} \\" {"}}; {"type": "function", "name": "g", "parameters": {}}',
+        {},
+        ("", "", [("f", '{"s": "} \\" {"}', "id0"), ("g", "{}", "id1")]),
+    ),
+    "llama tag": (
+        LLAMA,
+        'Now: <|python_tag|> {"name": "other", "arguments": {"a": 1}}\nDone',
+        {},
+        ("", "Now: Done", [("other", '{"a": 1}', "id0")]),
+    ),
+    "llama built-in": (
+        LLAMA,
+        '<|python_tag|>brave_search.call(query="a, \\"b\\"", n=3)',
+        {},
+        ("", "", [("brave_search", '{"query": "a, \\"b\\"", "n": 3}', "id0")]),
+    ),
+    "llama built-in, not a constant": (
+        LLAMA,
+        "<|python_tag|>f.call(x=open('a'))",
+        {},
+        ("", "<|python_tag|>f.call(x=open('a'))", []),
+    ),
+    "llama code": (LLAMA, "<|python_tag|>import os\nf.call()", {}, ("", "<|python_tag|>import os\nf.call()", [])),
+    "llama JSON answer": (LLAMA, ' {"answer": {"name": "f"}} ', {}, ("", ' {"answer": {"name": "f"}} ', [])),
+    "llama no such tool": (LLAMA, '{"name": "Bob", "age": 3}', {}, ("", '{"name": "Bob", "age": 3}', [])),
+    "llama JSON in text": (
+        LLAMA,
+        'So {"name": "f", "parameters": {}}',
+        {},
+        ("", 'So {"name": "f", "parameters": {}}', []),
+    ),
+    "llama unclosed": (LLAMA, '{"name": "f", "parameters": {}', {}, ("", '{"name": "f", "parameters": {}', [])),
+    "llama text after": (LLAMA, '{"name": "f"}\n\n; ok', {}, ("", "; ok", [("f", "{}", "id0")])),
+    # Mistral
+    "mistral": (
+        MISTRAL,
+        'Now [TOOL_CALLS][{"name": "f", "arguments": {"s": "]}"}, "id": "abcdefghi"}, {"name": "g", "arguments": {}}]ok',
+        {},
+        ("", "Nowok", [("f", '{"s": "]}"}', "abcdefghi"), ("g", "{}", "id0")]),
+    ),
+    "mistral with names": (
+        MISTRAL,
+        '[TOOL_CALLS]f[ARGS]{"a": {"b": 1}}[TOOL_CALLS]g[CALL_ID]abcdefghi[ARGS]{}[TOOL_CALLS]ns.h-2{"c": []}',
+        {},
+        ("", "", [("f", '{"a": {"b": 1}}', "id0"), ("g", "{}", "abcdefghi"), ("ns.h-2", '{"c": []}', "id1")]),
+    ),
+    "mistral one object": (
+        MISTRAL,
+        '[TOOL_CALLS] {"name": "f", "arguments": {}}',
+        {},
+        ("", "", [("f", "{}", "id0")]),
+    ),
+    "mistral bad": (
+        MISTRAL,
+        '[TOOL_CALLS][{"name": "f"}, 3] [TOOL_CALLS] what is this? [TOOL_CALLS]f[ARGS]{bad}',
+        {},
+        ("", '[TOOL_CALLS][{"name": "f"}, 3] [TOOL_CALLS] what is this? [TOOL_CALLS]f[ARGS]{bad}', []),
+    ),
+    "mistral long name": (MISTRAL, "[TOOL_CALLS]" + "n" * 300 + "{}", {}, ("", "[TOOL_CALLS]" + "n" * 300 + "{}", [])),
+    "mistral unclosed": (MISTRAL, "[TOOL_CALLS]f[ARGS]", {}, ("", "[TOOL_CALLS]f[ARGS]", [])),
+    # gpt-oss
+    "harmony": (
+        HARMONY,
+        "<|channel|>analysis<|message|>Hm <b>\n<|end|><|start|>assistant<|channel|>final<|message|>Hi<|return|>",
+        {},
+        ("Hm <b>\n", "Hi", []),
+    ),
+    "harmony call": (
+        HARMONY,
+        "<|channel|>analysis<|message|>Hm<|end|><|start|>assistant<|channel|>commentary<|message|>Wait.<|end|>"
+        '<|start|>assistant<|channel|>commentary to=functions.f <|constrain|>json<|message|>{"a": 1}<|call|>'
+        "<|start|>assistant to=functions.g<|channel|>commentary json<|message|>{}",
+        {},
+        ("Hm", "Wait.", [("f", '{"a": 1}', "id0"), ("g", "{}", "id1")]),
+    ),
+    "harmony as the template writes": (
+        HARMONY,
+        ' to=functions.f<|channel|>commentary json<|message|>{"a": "<|"}<|call|>',
+        {},
+        ("", "", [("f", '{"a": "<|"}', "id0")]),
+    ),
+    "harmony several messages": (
+        HARMONY,
+        "<|channel|>analysis<|message|>A<|end|><|start|>assistant<|channel|>analysis<|message|>B"
+        "<|channel|>final<|message|>C",
+        {},
+        ("A\nB", "C", []),
+    ),
+    "harmony bad arguments": (
+        HARMONY,
+        "<|channel|>commentary to=functions.f<|message|>{bad<|call|>",
+        {},
+        ("", "<|channel|>commentary to=functions.f<|message|>{bad<|call|>", []),
+    ),
+    "harmony not spoken": (HARMONY, "Just text. <|x", {}, ("", "Just text. <|x", [])),
+    "harmony endless header": (
+        HARMONY,
+        "<|channel|>" + "x" * 300,
+        {},
+        ("", "<|channel|>" + "x" * 300, []),
+    ),
+    "harmony cut off": (HARMONY, "<|channel|>final<|message|>Hi<|en", {}, ("", "Hi<|en", [])),
+    "harmony cut off in a header": (HARMONY, "<|channel|>fin", {}, ("", "<|channel|>fin", [])),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_format(name):
+    format, text, options, expected = CASES[name]
+
+    assert expected == parse(format, [text], **options)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_format_is_the_same_cut_anywhere(name):
+    format, text, options, expected = CASES[name]
+
+    assert expected == parse(format, list(text), **options)
+    for cut in range(len(text) + 1):
+        assert expected == parse(format, [text[:cut], text[cut:]], **options), cut
+
+
+def test_bytes_that_are_no_characters_yet_can_be_decoded_before():
+    """A stream split at every byte is what an incremental UTF-8 decoder makes of it: pieces of whole characters."""
+    import codecs
+
+    text = '<think>\nß\n</think>\n\n水🌡<tool_call>{"name": "f", "arguments": {"s": "🌡"}}</tool_call>'
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    pieces = [decoder.decode(bytes([byte])) for byte in text.encode()]
+
+    assert parse(HERMES, pieces) == ("ß", "水🌡", [("f", '{"s": "🌡"}', "id0")])
+
+
+def test_numbers_that_cannot_be_read_and_deep_nesting_stay_text():
+    for arguments in ("9" * 5000, "[" * 5000 + "]" * 5000, "{" * 20000):
+        text = '<tool_call>{"name": "f", "arguments": {"a": ' + arguments + "}}</tool_call>"
+        assert ("", text, []) == parse(HERMES, [text])
+
+
+@pytest.mark.parametrize("format", [None, *ToolFormat])
+def test_text_goes_out_at_once(format):
+    parser = ChatParser(format, tools=TOOLS if format else ())
+    said = ""
+    for word in ("Hello", " there", " < 3", " and", " [x]", " {y}", "."):
+        said += "".join(chunk.text for chunk in parser.feed(word))
+        assert said.endswith(word.strip())
+
+
+@pytest.mark.parametrize("format", [None, HERMES, HARMONY])
+def test_reasoning_goes_out_at_once(format):
+    parser = ChatParser(format, tools=TOOLS if format else ())
+    parser.feed("<|channel|>analysis<|message|>" if format is HARMONY else "<think>\n")
+
+    for word in ("First", " second", " <third>"):
+        assert word == "".join(chunk.reasoning for chunk in parser.feed(word))
+
+
+def test_a_call_goes_out_with_its_closing_tag():
+    parser = ChatParser(HERMES, tools=TOOLS)
+
+    assert parser.feed('<tool_call>{"name": "f"}</tool_call') == []
+    assert [call.name for chunk in parser.feed(">") for call in chunk.tool_calls] == ["f"]
+
+
+def test_ids_have_the_length_that_mistral_wants():
+    chunks = ChatParser(HERMES, tools=TOOLS).feed('<tool_call>{"name": "f"}</tool_call>' * 2)
+    ids = {call.id for chunk in chunks for call in chunk.tool_calls}
+
+    assert len(ids) == 2
+    assert all(re.fullmatch(r"[A-Za-z0-9]{9}", id) for id in ids)
+
+
+FRAGMENTS = (
+    "<think>", "</think>", "<tool_call>", "</tool_call>", "<function=f>", "<parameter=n>", "</parameter>",
+    "</function>", "<|python_tag|>", "f.call(", ")", "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", "<|channel|>", "<|message|>", "<|end|>",
+    "<|start|>", "<|call|>", "analysis", "commentary", "to=functions.f", '{"name": "f", "arguments": {}}',
+    '{"name": "f"', "[{", "}]", "{", "}", '"', "\\", "\n", " ", ";", "ß", "a", "<", "<t", "🌡",
+)  # fmt: skip
+TEXTS = st.one_of(st.text(), st.lists(st.sampled_from(FRAGMENTS)).map("".join))
+
+
+@pytest.mark.parametrize("format", [None, *ToolFormat])
+@given(text=TEXTS, cuts=st.lists(st.integers(0, 200)), begun=st.booleans())
+def test_any_text_is_read_the_same_however_it_is_cut(format, text, cuts, begun):
+    edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    pieces = [text[start:end] for start, end in itertools.pairwise(edges)]
+    reasoning, said, calls = parse(format, [text], in_reasoning=begun)
+
+    assert (reasoning, said, calls) == parse(format, pieces, in_reasoning=begun)
+    for _, arguments, _ in calls:
+        assert isinstance(json.loads(arguments), dict)
+
+
+@pytest.mark.parametrize("format", [None, HERMES, CODER, MISTRAL, LLAMA])
+@given(text=st.lists(st.sampled_from([f for f in FRAGMENTS if "f" not in f])).map("".join), begun=st.booleans())
+def test_nothing_but_tags_and_space_is_lost(format, text, begun):
+    """No fragment names a function, so there is no call, and everything must come back."""
+    reasoning, said, calls = parse(format, [text], in_reasoning=begun)
+
+    def without_tags(text):
+        return re.sub(r"</?think>|\s", "", text)
+
+    assert calls == []
+    assert without_tags(text) == without_tags(reasoning + said)
