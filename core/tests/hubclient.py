@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 
-from attrs import asdict
+from attrs import asdict, evolve
 
 from pajamas import hub
 from pajamas.errors import PajamasError
@@ -36,10 +36,10 @@ class Recorder:
         pass
 
 
-def download(text):
+def download(text, commit=None):
     recorder = Recorder()
     try:
-        source, path = hub.download(parse_source(text), progress=recorder)
+        source, path = hub.download(evolve(parse_source(text), commit=commit), progress=recorder)
     except PajamasError as error:
         return failed(error) | {"progress": recorder.stages}
     names = {p.relative_to(path).as_posix(): p.stat().st_size for p in path.rglob("*")} if path.is_dir() else {}

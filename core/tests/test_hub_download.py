@@ -66,6 +66,18 @@ def test_revision_is_pinned(hub, ask):
     assert main["commit"] == repository.revisions["main"].commit
 
 
+def test_source_resolved_earlier_keeps_its_commit_and_leaves_the_branch_alone(hub, ask):
+    old = hub.add("acme/one", single())
+    new = type(old)(single(1000))
+    hub.repositories["acme/one"].revisions = {"main": new, "old": old}
+
+    main, pinned = ask(("download", "acme/one"), ("download", "acme/one", old.commit))
+    offline = ask(("download", "acme/one"), HF_HUB_OFFLINE="1")
+
+    assert pinned["commit"] == old.commit
+    assert offline["commit"] == main["commit"] == new.commit
+
+
 @pytest.mark.parametrize("cuts", [[70_000], [1, 100_000, 0, 50_000]])
 def test_cut_connections_are_resumed_by_ranges(hub, ask, cuts):
     files = single()

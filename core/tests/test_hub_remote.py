@@ -80,6 +80,7 @@ def test_offline_shows_what_is_there(hub, ask):
     answer = ask(("look", "acme/one", ("config.json",)), HF_HUB_OFFLINE="1")
 
     assert list(answer["sizes"]) == ["config.json"]
+    assert answer["state"]["path"].endswith(answer["commit"])
     assert bytes.fromhex(answer["content"][0]) == single()["config.json"]
 
 

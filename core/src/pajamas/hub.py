@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pajamas.hub_cache import CachedModel, CacheState, cache_state, cached_models
+from pajamas.hub_cache import CachedModel, CacheState, cache_state, cached_models, snapshot_folder
 from pajamas.hub_download import bring
 from pajamas.hub_errors import hub_errors
 from pajamas.hub_files import INDEX, SINGLE, check_complete, weight_files
-from pajamas.hub_remote import RemoteFiles, bring_small
-from pajamas.hub_repository import Repository, look_up, needed, read_small
+from pajamas.hub_remote import RemoteFiles
+from pajamas.hub_repository import look_up, needed
 from pajamas.modelfiles import LocalFiles, ModelFiles
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.source import Source
@@ -37,7 +37,7 @@ def open_files(source: Source) -> tuple[Source, ModelFiles]:
         return source, _local_files(source)
     with hub_errors(source):
         repository = look_up(source)
-        resolved, names = needed(repository, lambda name: _content(repository, name), complete=False)
+        resolved, names = needed(repository, RemoteFiles(repository, repository.files).read, complete=False)
         return resolved, RemoteFiles(repository, names)
 
 
@@ -60,15 +60,10 @@ def download(source: Source, *, progress: Progress = NO_PROGRESS) -> tuple[Sourc
         return source, source.path
     with hub_errors(source):
         repository = look_up(source)
-        resolved, names = needed(repository, lambda name: _content(repository, name), complete=True)
+        resolved, names = needed(repository, RemoteFiles(repository, repository.files).read, complete=True)
         bring(repository, names, progress)
-    folder = repository.pointer(names[0]).parents[names[0].count("/")]
+    folder = snapshot_folder(repository.repo_id, repository.commit)
     return resolved, folder if resolved.filename is None else folder / resolved.filename
-
-
-def _content(repository: Repository, name: str) -> bytes:
-    path = repository.cached(name) or bring_small(repository, name)
-    return read_small(path, 0, repository.files[name].size)
 
 
 def _local_files(source: Source) -> ModelFiles:

@@ -149,7 +149,7 @@ def cache_state(files: ModelFiles) -> CacheState:
     folder = None
     if here:
         name, path = next(iter(here.items()))
-        folder = path.parents[name.count("/")] if len(sizes) > 1 else path
+        folder = path if list(sizes) == [name] and name.endswith(".gguf") else path.parents[name.count("/")]
     return CacheState(path=folder, cached=sum(sizes[name] for name in here), total=sum(sizes.values()))
 
 

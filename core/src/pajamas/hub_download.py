@@ -32,7 +32,8 @@ def bring(repository: Repository, names: Sequence[str], progress: Progress = NO_
     if repository.from_cache:
         raise repository.absent(f"Missing: {', '.join(missing[:5])}")
     with _only_one(repository):
-        note_commit(repository.repo_id, repository.source.revision, repository.commit)
+        if repository.just_resolved:
+            note_commit(repository.repo_id, repository.source.revision, repository.commit)
         _bring(repository, names, _missing(repository, names), progress)
 
 
@@ -93,10 +94,10 @@ def _here(repository: Repository, name: str) -> int:
     file = repository.files[name]
     if file.blob is None:
         return 0
-    for place in (_blob(repository, file.blob), _partial(repository, file.blob)):
-        if place.is_file() and place.stat().st_size <= file.size:
-            return place.stat().st_size
-    return 0
+    blob, partial = _blob(repository, file.blob), _partial(repository, file.blob)
+    if blob.is_file() and blob.stat().st_size == file.size:
+        return file.size
+    return partial.stat().st_size if partial.is_file() and partial.stat().st_size <= file.size else 0
 
 
 def _blob(repository: Repository, blob: str) -> Path:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pajamas.errors import ModelFileError
 from pajamas.hub_download import bring
 from pajamas.hub_errors import hub_errors
 from pajamas.hub_files import WEIGHT_SUFFIXES
-from pajamas.hub_repository import Repository, read_small
+from pajamas.hub_repository import Repository
 from pajamas.hub_transfer import fetch
 
 _MOST_SMALL = 512 * 2**20
@@ -23,7 +23,7 @@ class RemoteFiles:
     the range that is asked for is transferred.
     """
 
-    def __init__(self, repository: Repository, names: Sequence[str] = ()) -> None:
+    def __init__(self, repository: Repository, names: Iterable[str]) -> None:
         self._repository = repository
         self._sizes = {name: repository.files[name].size for name in names}
 
@@ -55,8 +55,10 @@ class RemoteFiles:
         if path is None and name.endswith(WEIGHT_SUFFIXES):
             return self._range(name, offset, stop)
         if path is None:
-            path = bring_small(self._repository, name)
-        return read_small(path, offset, stop - offset)
+            path = self._bring(name)
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(stop - offset)
 
     def _range(self, name: str, start: int, stop: int) -> bytes:
         from huggingface_hub import hf_hub_url
@@ -70,16 +72,10 @@ class RemoteFiles:
             fetch(url, start, stop, found.extend)
         return bytes(found)
 
-
-def bring_small(repository: Repository, name: str) -> Path:
-    """A small file's place in the cache, brought there if it is not yet."""
-    if repository.files[name].size > _MOST_SMALL:
-        why = f"It holds {repository.files[name].size} bytes."
-        raise ModelFileError(f"{name} of {repository.repo_id} is too large.", why, "Do not use this repository.")
-    with hub_errors(repository.source):
-        bring(repository, [name])
-    path = repository.cached(name)
-    if path is None:
-        why = "It vanished from the cache while it was read."
-        raise ModelFileError(f"{name} of {repository.repo_id} is gone.", why, "Run the same command again.")
-    return path
+    def _bring(self, name: str) -> Path:
+        if self._sizes[name] > _MOST_SMALL:
+            why = f"It holds {self._sizes[name]} bytes."
+            raise ModelFileError(f"{name} of {self.origin} is too large.", why, "Do not use this repository.")
+        with hub_errors(self._repository.source):
+            bring(self._repository, [name])
+        return self._repository.pointer(name)

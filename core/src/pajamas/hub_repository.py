@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -54,6 +53,8 @@ class Repository:
     source: Source
     """Resolved: `commit` is set."""
     files: Mapping[str, RemoteFile]
+    just_resolved: bool = False
+    """Whether the Hub has just said that this is the revision's commit, rather than the caller."""
     problem: BaseException | None = None
     """Why the Hub could not be asked; then `files` are those in the cache."""
     offline: bool = False
@@ -133,7 +134,7 @@ def _ask(source: Source) -> Repository:
         raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise not_a_hub(error) from error
-    return Repository(source=evolve(source, commit=info.sha), files=files)
+    return Repository(source=evolve(source, commit=info.sha), files=files, just_resolved=source.commit is None)
 
 
 def _listed(entry: Any) -> RemoteFile:
@@ -206,9 +207,3 @@ def _needed(repository: Repository, read: Callable[[str], bytes], *, complete: b
     if complete:
         check_complete(weights, names, origin)
     return source, side_files(names) + [name for name in weights if name in names]
-
-
-def read_small(path: Path, start: int, length: int) -> bytes:
-    with path.open("rb") as file:
-        file.seek(start, os.SEEK_SET)
-        return file.read(length)

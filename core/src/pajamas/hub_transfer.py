@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -85,8 +86,6 @@ def fetch_to(url: str, path: Path, size: int, advance: Callable[[int], object]) 
 
     `advance` is told the number of bytes of every piece that arrived.
     """
-    import os
-
     with path.open("ab") as file:
         have = file.tell()
         if have > size:
