@@ -34,7 +34,7 @@ class ChatLoop:
         self._commands: dict[str, tuple[Callable[[str], None], str, str]] = {
             "/help": (self._help, "", "list the commands"),
             "/reset": (self._reset, "", "forget the conversation; the system message stays"),
-            "/system": (self._system, "TEXT", "set the system message and begin anew; without TEXT show it"),
+            "/system": (self._system, "TEXT", "set the system message; without TEXT show it"),
             "/save": (self._save, "FILE", "write the conversation to a file"),
             "/load": (self._load, "FILE", "go on with a conversation from a file"),
             "/set": (self._set, "NAME VALUE", "set an option, such as temperature 0.2; without VALUE unset it"),
@@ -124,7 +124,7 @@ class ChatLoop:
 
     def _system(self, text: str) -> None:
         if text:
-            self._conversation = Conversation.start(text)
+            self._conversation = self._conversation.with_system(text)
         else:
             click.echo(self._conversation.system or "There is no system message.")
 

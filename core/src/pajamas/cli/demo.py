@@ -45,7 +45,8 @@ def command(ctx: click.Context, target: str | None) -> None:
             _show(mode, answer)
         _title("4. Generation speed")
         story = runtime.generate("Tell me a story.", mode="non-thinking", temperature=0, max_tokens=200)
-        click.echo(statistics(story.usage))
+        if story.usage:
+            click.echo(statistics(story.usage))
     click.echo(f'\nTry it: pajamas chat --model "{result.gguf_path}"')
 
 

@@ -44,7 +44,7 @@ def show_info(info: ModelInfo) -> None:
             "Architecture",
             f"{architecture.family} ({architecture.model_type}), {kind}",
         ),
-        ("Parameters", summary.describe_parameters(architecture)),
+        ("Size", summary.describe_parameters(architecture)),
         ("Layers", _layers(info)),
         ("Vocabulary", _vocabulary(info)),
         ("Context", summary.describe_context(architecture)),

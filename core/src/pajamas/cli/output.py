@@ -51,14 +51,16 @@ def plain(record: Any) -> Any:
         lambda kind: isinstance(kind, type) and issubclass(kind, PajamasError),
         lambda error: {"error": type(error).__name__, "what": error.what, "why": error.why, "fix": error.fix},
     )
-    return _sets_as_lists(converter.unstructure(record))
+    return _json_types(converter.unstructure(record))
 
 
-def _sets_as_lists(value: Any) -> Any:
+def _json_types(value: Any) -> Any:
     if isinstance(value, dict):
-        return {str(key): _sets_as_lists(item) for key, item in value.items()}
+        return {str(key): _json_types(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_sets_as_lists(item) for item in value]
+        return [_json_types(item) for item in value]
+    if isinstance(value, bytes):
+        return list(value)  # as OpenAI's API gives a token's bytes
     if isinstance(value, (set, frozenset)):
         return sorted(str(item) for item in value)
     return value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from attrs import evolve, frozen
 
@@ -15,7 +14,7 @@ from pajamas.types import (
     Feature,
     FinishReason,
     GenerateRequest,
-    Message,
+    Mode,
     Session,
     TokenLogprob,
     ToolCall,
@@ -122,65 +121,66 @@ def stream(session: Session, request: GenerateRequest, *, host: PluginHost | Non
 
 
 def prepare(session: Session, request: GenerateRequest) -> tuple[GenerateRequest, parser.ChatParser | None]:
-    """The request as a backend takes it, and what takes its answer apart (None where the answer is plain text)."""
+    """The request as a backend takes it, and what takes its answer apart (None where the answer is plain text).
+
+    Raises:
+        UnsupportedFeature: the model's template, or a raw prompt, cannot honour an option.
+        TemplateError: the chat template fails on these messages.
+    """
     source = session.chat_template
-    as_chat = not request.raw and request.token_ids is None and (source is not None or request.messages is not None)
     family = session.architecture.family
+    as_chat = not request.raw and request.token_ids is None and (source is not None or request.messages is not None)
     if not as_chat:
-        if request.tools or request.mode == "thinking":
-            what = "tools" if request.tools else "thinking mode"
-            raise UnsupportedFeature(
-                f"A raw prompt cannot have {what}.", "It is sent without the chat template.", "Leave --raw out."
-            )
+        _refuse_chat_options(request, source)
         sampling = mode.default_sampling(request.sampling, None, family, session.default_sampling)
         return evolve(request, sampling=sampling), None
     if source is None:
         raise UnsupportedFeature(
             "This model has no chat template.",
             "It is a base model: it continues text and knows no messages.",
-            "Send one prompt instead, with --raw.",
+            "Send one prompt instead of messages.",
         )
-    chosen = _mode(request, source)
-    variables = {**mode.template_variables(chosen, source), **request.template_variables}
+    wanted = _mode(request, source)
+    template.check_variables(request.template_variables)
     prompt = template.render(
         source,
-        _messages(request),
+        request.messages if request.messages is not None else ({"role": "user", "content": request.prompt},),
         tools=request.tools,
-        add_generation_prompt=True,
         special_tokens=session.special_tokens,
-        **variables,
+        **{**mode.mode_variables(source, wanted), **request.template_variables},
     )
-    ready = evolve(
-        request,
-        prompt=prompt,
-        messages=None,
-        sampling=mode.default_sampling(request.sampling, chosen, family, session.default_sampling),
-    )
-    return ready, parser.ChatParser.for_prompt(source, prompt, tools=request.tools)
+    reader = parser.chat_parser(source, prompt, request.tools)
+    used = mode.resolved_mode(source, wanted)
+    sampling = mode.default_sampling(request.sampling, used, family, session.default_sampling)
+    return evolve(request, prompt=prompt, messages=None, sampling=sampling), reader
 
 
-def _mode(request: GenerateRequest, source: str) -> Any:
-    """The mode that holds: a schema or grammar describes the whole answer, which leaves no room for reasoning."""
-    thinks = mode.supports_thinking(source)
-    if request.mode == "thinking" and not thinks:
-        raise UnsupportedFeature(
-            "This model has no thinking mode.", "Its chat template knows no reasoning.", "Leave --mode thinking out."
-        )
+def _refuse_chat_options(request: GenerateRequest, source: str | None) -> None:
+    """Tools, modes and template variables live in the chat template: without it they would be ignored."""
+    given = {
+        "tools": request.tools,
+        "messages": request.messages is not None and request.raw,
+        "a mode": request.mode,
+        "template variables": request.template_variables,
+    }
+    for what, value in given.items():
+        if value:
+            why = "It has no chat template." if source is None else "A raw prompt is sent without the chat template."
+            raise UnsupportedFeature(f"This prompt cannot have {what}.", why, "Leave it out, or leave --raw out.")
+
+
+def _mode(request: GenerateRequest, source: str) -> Mode | None:
+    """The mode to ask for. A schema or grammar describes the whole answer, which leaves no room for reasoning."""
     if request.json_schema is None and request.grammar is None:
-        return request.mode or ("thinking" if thinks else None)
+        return request.mode
     if request.mode == "thinking":
         raise UnsupportedFeature(
             "A JSON schema or grammar cannot be combined with thinking mode.",
             "It constrains every token, the reasoning too.",
             "Use --mode non-thinking.",
         )
-    return "non-thinking" if thinks else None
-
-
-def _messages(request: GenerateRequest) -> tuple[Message, ...]:
-    if request.messages is not None:
-        return request.messages
-    return ({"role": "user", "content": request.prompt},)
+    switched = mode.thinking(source) is mode.Thinking.SWITCHED
+    return "non-thinking" if switched else request.mode
 
 
 def _check_features(session: Session, needs: frozenset[Feature]) -> None:

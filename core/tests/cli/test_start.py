@@ -1,0 +1,89 @@
+"""What `pajamas --help` and `--version` load, and how errors leave the program."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = (
+    "pluggy", "numpy", "attrs", "attr", "cattrs", "rich", "prompt_toolkit", "huggingface_hub", "jinja2", "llama_cpp",
+    "gguf", "torch", "pajamas_gguf", "pajamas_tiny", "pajamas.plugins", "pajamas.core",
+)  # fmt: skip
+
+PROGRAM = """
+import sys
+from pajamas.cli import main
+sys.argv = ["pajamas", *{arguments!r}]
+try:
+    main.{entry}()
+finally:
+    sys.stderr.write("LOADED " + " ".join(sys.modules))
+"""
+
+
+def start(*arguments: str, entry: str = "main", **options):
+    program = PROGRAM.format(arguments=list(arguments), entry=entry)
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, **options)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("--version",), ("no-such-command",)])
+@pytest.mark.parametrize("entry", ["main", "quant_main", "run_main"])
+def test_start_loads_no_engine_no_plugin_and_no_heavy_library(arguments, entry):
+    done = start(*arguments, entry=entry)
+
+    loaded = set(done.stderr.rpartition("LOADED ")[2].split())
+    assert "click" in loaded
+    assert loaded.isdisjoint(HEAVY)
+
+
+def test_help_names_every_command():
+    from pajamas.cli.main import COMMANDS
+
+    text = start("--help").stdout
+
+    assert all(f"  {name} " in text for name in COMMANDS)
+
+
+def test_every_command_has_its_own_help_with_an_exit_code_of_zero():
+    from click.testing import CliRunner
+
+    from pajamas.cli.main import COMMANDS, pajamas
+
+    for name in COMMANDS:
+        result = CliRunner().invoke(pajamas, [name, "--help"])
+        assert (name, result.exit_code) == (name, 0)
+        assert result.output.startswith(f"Usage: pajamas {name}")
+
+
+def test_the_older_names_have_their_commands():
+    assert "convert" in start("--help", entry="quant_main").stdout
+    text = start("--help", entry="run_main").stdout
+    assert "generate" in text and "chat" in text and "convert" not in text
+
+
+def test_a_misspelt_command_is_a_usage_error_with_a_hint():
+    done = start("conver")
+
+    assert done.returncode == 2
+    assert "'convert'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("convert", "--profile", "fast", "--model", "tiny"), 2),
+        (("generate", "--model", "./no-such-file.gguf", "hello"), 3),
+        (("verify", "no-such-folder"), 3),
+        (("--backend", "papyrus", "generate", "--model", "tiny", "hello"), 2),
+        (("--backend", "gguf", "list"), 2),
+        (("info", "./no-such-folder"), 3),
+    ],
+)
+def test_an_error_has_its_exit_code_says_what_and_why_and_shows_no_traceback(arguments, code):
+    done = start(*arguments)
+
+    assert done.returncode == code
+    assert "Error" in done.stderr
+    assert "Traceback" not in done.stderr
