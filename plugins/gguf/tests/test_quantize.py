@@ -115,6 +115,14 @@ def test_a_folder_is_no_target(tmp_path):
         quantize(make_job(TINY, tmp_path, force=True))
 
 
+def test_an_output_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UsageError, match="cannot be written to"):
+        quantize(make_job(TINY, tmp_path / "file/out.gguf"))
+    with pytest.raises(UsageError, match="for itself"):
+        quantize(make_job(TINY, tmp_path / "tiny-bf16.gguf", "Q8_0", keep_16bit=True))
+
+
 def test_the_16_bit_file_can_be_kept(tmp_path):
     artifact = quantize(
         make_job(TINY, tmp_path / "tiny-q8_0.gguf", "Q8_0", keep_16bit=True, outtype="f16", name="Tiny")

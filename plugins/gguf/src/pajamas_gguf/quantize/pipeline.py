@@ -7,12 +7,12 @@ import importlib.metadata
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pajamas.architecture import detect_architecture
-from pajamas.errors import EngineError, ModelFileError, NotEnoughDisk, PajamasError, TargetExists, UsageError
+from pajamas.errors import EngineError, ModelFileError, NotEnoughDisk, TargetExists, UsageError
 from pajamas.gguf_header import read_header
 from pajamas.modelfiles import LocalFiles
 from pajamas.progress import Stage
@@ -44,17 +44,15 @@ def quantize(job: QuantizeJob) -> Artifact:
     origin = find_origin(job, scheme, retyped=bool(overrides))
     threads = _threads(job)
     if job.dry_run:
-        with work_folder(Path(tempfile.gettempdir())) as folder:
-            plan = make_plan(job, scheme, overrides, origin, threads, folder)
-            return _artifact(job, scheme, plan)
+        temporary = Path(tempfile.gettempdir())
+        with _disk_errors(temporary), work_folder(temporary) as folder:
+            return _artifact(job, scheme, make_plan(job, scheme, overrides, origin, threads, folder))
     _check_target(job.output, job.force)
-    try:
+    with _disk_errors(job.output.parent):
         job.output.parent.mkdir(parents=True, exist_ok=True)
         with work_folder(job.output.parent) as folder:
             plan = make_plan(job, scheme, overrides, origin, threads, folder)
             kept = _kept_path(job, plan.input, final=origin.final)
-            if kept is not None:
-                _check_target(kept, job.force)
             _check_disk(folder, plan.size, 0 if origin.final or not plan.input.hollow else plan.input.size)
             source = origin.complete(folder)
             if origin.final:
@@ -65,15 +63,11 @@ def quantize(job: QuantizeJob) -> Artifact:
                 with job.progress.stage(f"Quantizing to {scheme.name}", len(plan.tensors), "tensors") as stage:
                     _run(task, folder, stage)
             _verify(result, plan)
+            artifact = _artifact(job, scheme, plan, kept)
             _publish(result, job.output, job.force)
             if kept is not None:
                 _publish(source.paths[0], kept, job.force)
-            return _artifact(job, scheme, plan, kept)
-    except OSError as error:
-        known = _disk_error(job.output, error)
-        if known is None:
-            raise
-        raise known from error
+            return artifact
 
 
 def _threads(job: QuantizeJob) -> int:
@@ -92,10 +86,14 @@ def _check_target(path: Path, force: bool) -> None:
 
 
 def _kept_path(job: QuantizeJob, source: Input, *, final: bool) -> Path | None:
-    """Where the 16-bit file stays, if it is to stay and is not the output itself."""
+    """Where the 16-bit file stays, if it is to stay and is not what was asked for anyway."""
     if not job.keep_16bit or final or source.file_type is None:
         return None
-    return job.output.with_name(f"{job.name.lower()}-{source.file_type.lower()}.gguf")
+    path = job.output.with_name(f"{job.name.lower()}-{source.file_type.lower()}.gguf")
+    if path == job.output:
+        raise UsageError(f"--keep-16bit needs the name {path} for itself.", "", "Name another --output.")
+    _check_target(path, job.force)
+    return path
 
 
 def _check_disk(folder: Path, size: int, converted: int) -> None:
@@ -164,16 +162,21 @@ def _publish(path: Path, target: Path, force: bool) -> None:
             os.close(folder)
 
 
-def _disk_error(output: Path, error: OSError) -> PajamasError | None:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return NotEnoughDisk(f"The disk of {output} became full.", str(error), "Free some space, and run it again.")
-    if error.filename is not None and output.is_relative_to(Path(os.fsdecode(error.filename)).parent):
-        return UsageError(f"{output} cannot be written.", str(error), "Check its folder and permissions.")
-    return None
+@contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    """What the system says of a full or read-only disk, as an error of ours; anything else is a bug."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise NotEnoughDisk(f"The disk of {folder} became full.", str(error), "Free some space.") from error
+        if error.filename is not None and folder.is_relative_to(Path(os.fsdecode(error.filename)).parent):
+            raise UsageError(f"{folder} cannot be written to.", str(error), "Check its permissions.") from error
+        raise
 
 
 def _artifact(job: QuantizeJob, scheme: Scheme, plan: Plan, kept: Path | None = None) -> Artifact:
-    """The artifact of the job, made or only planned: the plan has its true header."""
+    """The artifact that the job asks for, from the plan: that has its true header."""
     architecture = detect_architecture(LocalFiles(plan.path))
     memory, notes = _memory(plan.path, job.contexts)
     parameters = _parameters(architecture, job.architecture)
