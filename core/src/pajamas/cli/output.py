@@ -73,7 +73,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right:
 
     out = console()
     if not out.is_terminal:
-        out.width = sum(2 + max(len(cell) for cell in cells) for cells in zip(columns, *rows, strict=True)) + 2
+        out.width = sum(4 + max(len(cell) for cell in cells) for cells in zip(columns, *rows, strict=True))
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for number, column in enumerate(columns):
         last = number == len(columns) - 1
