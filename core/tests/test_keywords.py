@@ -88,6 +88,8 @@ def test_sampling_is_not_an_option_beside_its_own_fields():
         ("token_ids", "12"),
         ("token_ids", ["a"]),
         ("logit_bias", [1]),
+        ("logit_bias", {"5": 1.0}),
+        ("logit_bias", {5: "much"}),
         ("json_schema", "object"),
     ],
 )
@@ -100,3 +102,11 @@ def test_a_value_of_another_type_is_refused_by_name(name, value):
 def test_a_load_value_of_another_type_is_refused_by_name(name, value):
     with pytest.raises(UsageError, match=f"'{name}' cannot be"):
         load_options({name: value})
+
+
+def test_it_does_not_matter_whether_cattrs_has_resolved_the_records():
+    from pajamas.worker.protocol import from_json, to_json
+
+    request = generate_request({"prompt": "x", "mode": "thinking"})
+
+    assert generate_request({"prompt": "x", "mode": "thinking"}) == from_json(to_json(request), GenerateRequest)

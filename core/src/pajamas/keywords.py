@@ -6,16 +6,16 @@ import difflib
 import math
 import numbers
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
-
-from attrs import Attribute, fields
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pajamas.errors import UsageError
-from pajamas.types import GenerateRequest, LoadOptions, Mode, Sampling
+from pajamas.types import GenerateRequest, LoadOptions, Sampling
 
-_LOAD = {field.name: field for field in fields(LoadOptions)}
-_SAMPLING = {field.name: field for field in fields(Sampling)}
-_REQUEST = {field.name: field for field in fields(GenerateRequest) if field.name != "sampling"}
+# Resolved here: the records' own annotations are texts or types, depending on whether cattrs has seen them.
+_LOAD = get_type_hints(LoadOptions)
+_SAMPLING = get_type_hints(Sampling)
+_REQUEST = {name: kind for name, kind in get_type_hints(GenerateRequest).items() if name != "sampling"}
 
 
 def load_options(options: Mapping[str, Any]) -> LoadOptions:
@@ -41,41 +41,39 @@ def generate_request(options: Mapping[str, Any]) -> GenerateRequest:
     return GenerateRequest(sampling=sampling, **values)
 
 
-def _checked(name: str, value: Any, known: Mapping[str, Attribute[Any]]) -> Any:
+def _checked(name: str, value: Any, known: Mapping[str, Any]) -> Any:
     if name not in known:
         near = difflib.get_close_matches(name, known)
         hint = f"Did you mean: {', '.join(near)}?" if near else f"Options: {', '.join(known)}."
         raise UsageError(f"There is no option {name!r}.", "An option is honoured or refused, never ignored.", hint)
-    declared = str(known[name].type)  # annotations are texts: the module postpones them
-    kind = declared.removesuffix(" | None")
-    if value is None and kind != declared:
+    kinds = get_args(known[name]) if get_origin(known[name]) in (Union, UnionType) else (known[name],)
+    if value is None and NoneType in kinds:
         return None
-    wanted = _mismatch(kind, value)
-    if wanted:
+    fits, wanted = _test(kinds[0], value)
+    if not fits:
         raise UsageError(f"The option {name!r} cannot be {value!r}.", f"It must be {wanted}.", "")
-    return tuple(value) if kind.startswith("tuple[") else value
+    return tuple(value) if get_origin(kinds[0]) is tuple else value
 
 
-def _mismatch(kind: str, value: Any) -> str:
-    """What a value for the annotation `kind` must be, if `value` is not; empty if it is."""
-    number = not isinstance(value, bool)
-    sequence = isinstance(value, Sequence) and not isinstance(value, str | bytes)
-    tests = {
-        "int": (number and isinstance(value, numbers.Integral), "a whole number"),
-        "float": (number and isinstance(value, numbers.Real) and not math.isnan(value), "a number"),
-        "bool": (isinstance(value, bool), "True or False"),
-        "str": (isinstance(value, str), "a text"),
-        "Mode": (value in get_args(Mode) if isinstance(value, str) else False, " or ".join(get_args(Mode))),
-        "tuple[int, ...]": (
-            sequence and all(isinstance(part, numbers.Integral) for part in value),
-            "a list of numbers",
-        ),
-        "tuple[str, ...]": (sequence and all(isinstance(part, str) for part in value), "a list of texts"),
-    }
-    if kind.startswith("tuple[M"):  # messages and tools
-        fits, wanted = sequence and all(isinstance(part, Mapping) for part in value), "a list of mappings"
-    elif kind.startswith("Mapping["):
-        fits, wanted = isinstance(value, Mapping), "a mapping"
-    else:
-        fits, wanted = tests[kind]
-    return "" if fits else wanted
+def _test(kind: Any, value: Any) -> tuple[bool, str]:
+    """Whether `value` can stand where `kind` is declared, and what can, in words."""
+    origin, number = get_origin(kind), not isinstance(value, bool)
+    if kind is bool:
+        return isinstance(value, bool), "True or False"
+    if kind is int:
+        return number and isinstance(value, numbers.Integral), "a whole number"
+    if kind is float:
+        return number and isinstance(value, numbers.Real) and not math.isnan(value), "a number"
+    if kind is str:
+        return isinstance(value, str), "a text"
+    if origin is Literal:
+        return isinstance(value, str) and value in get_args(kind), " or ".join(get_args(kind))
+    if origin is tuple:
+        part = get_args(kind)[0]
+        fits = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+        return fits and all(_test(part, item)[0] for item in value), f"a list, each of it {_test(part, None)[1]}"
+    key, item = get_args(kind)
+    fits = isinstance(value, Mapping) and all(
+        _test(key, name)[0] and (item is Any or _test(item, part)[0]) for name, part in value.items()
+    )
+    return fits, f"a mapping, each key {_test(key, None)[1]}"

@@ -41,6 +41,8 @@ def load(artifact, options):
         raise ZeroDivisionError("a bug in the loader")
     if fault == "hang":
         os.kill(os.getpid(), signal.SIGSTOP)
+    if fault == "interrupt":
+        os.kill(os.getpid(), signal.SIGINT)
     time.sleep(details.get("load_seconds", 0))
     return CountSession(options, parallel=details.get("parallel", False))
 
