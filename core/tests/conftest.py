@@ -14,6 +14,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 from fakehub import FakeHub  # importable only after the line above
 
 
+@pytest.fixture
+def dists(tmp_path, monkeypatch):
+    """A folder on sys.path for fake distributions; modules that tests import from it are forgotten afterwards."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
 @pytest.fixture(scope="session")
 def _fake_hub():
     with FakeHub() as fake:

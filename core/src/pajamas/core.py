@@ -84,16 +84,20 @@ def run(
     path: str | Path | None = ...,
     backend: str | None = ...,
     isolated: bool = ...,
+    progress: Progress = ...,
+    host: PluginHost | None = ...,
     **options: Any,
 ) -> Runtime: ...
 @overload
 def run(
     operation: Literal["generate"],
     *,
-    model: str | None = ...,
+    model: str | Path | None = ...,
     prompt: str | None = ...,
     backend: str | None = ...,
     isolated: bool = ...,
+    progress: Progress = ...,
+    host: PluginHost | None = ...,
     **options: Any,
 ) -> GenerateResult: ...
 @overload
