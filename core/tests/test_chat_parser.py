@@ -229,7 +229,7 @@ CASES = {
     # Mistral
     "mistral": (
         MISTRAL,
-        'Now [TOOL_CALLS][{"name": "f", "arguments": {"s": "]}"}, "id": "abcdefghi"}, {"name": "g", "arguments": {}}]ok',
+        'Now [TOOL_CALLS][{"name": "f", "arguments": {"s": "]}"}, "id": "abcdefghi"}, {"name": "g"}]ok',
         {},
         ("", "Nowok", [("f", '{"s": "]}"}', "abcdefghi"), ("g", "{}", "id0")]),
     ),
@@ -367,9 +367,10 @@ def test_ids_have_the_length_that_mistral_wants():
 
 FRAGMENTS = (
     "<think>", "</think>", "<tool_call>", "</tool_call>", "<function=f>", "<parameter=n>", "</parameter>",
-    "</function>", "<|python_tag|>", "f.call(", ")", "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", "<|channel|>", "<|message|>", "<|end|>",
-    "<|start|>", "<|call|>", "analysis", "commentary", "to=functions.f", '{"name": "f", "arguments": {}}',
-    '{"name": "f"', "[{", "}]", "{", "}", '"', "\\", "\n", " ", ";", "ß", "a", "<", "<t", "🌡",
+    "</function>", "<|python_tag|>", "f.call(", ")", "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", "<|channel|>",
+    "<|message|>", "<|end|>", "<|start|>", "<|call|>", "analysis", "commentary", "to=functions.f",
+    '{"name": "f", "arguments": {}}', '{"name": "f"', "[{", "}]", "{", "}", '"', "\\", "\n", " ", ";", "ß", "a", "<",
+    "<t", "🌡",
 )  # fmt: skip
 TEXTS = st.one_of(st.text(), st.lists(st.sampled_from(FRAGMENTS)).map("".join))
 
