@@ -1,4 +1,4 @@
-"""Hold pajamas' converter against llama.cpp's own, on the random models of plugins/gguf/tests/random_models.py.
+"""Hold pajamas' converter against llama.cpp's own, on the random models of plugins/gguf/tests/random_model_configs.py.
 
     python tools/compare_converters.py LLAMA_CPP_TREE PYTHON [--outtype T] [--models M ...] [--folder F ...] [--goldens]
 
@@ -56,10 +56,8 @@ def golden_text(goldens: dict[str, Any]) -> str:
 
 def main() -> int:
     from gguf_facts import differences, gguf_facts
-    from pajamas.modelfiles import LocalFiles
-    from pajamas.source import Source
-    from pajamas_gguf.convert.converter import convert
-    from random_models import MODELS, make_model
+    from random_model_configs import MODELS
+    from random_models import convert_folder, make_model
 
     parser = argparse.ArgumentParser()
     parser.add_argument("tree", type=Path)
@@ -84,8 +82,7 @@ def main() -> int:
                 return 1
             for folder in folders:
                 output = parent / f"{folder.name}.ours.gguf"
-                source = Source(text=str(folder), kind="folder", path=folder)
-                convert(LocalFiles(folder), source, output, name=folder.name, outtype=options.outtype)
+                convert_folder(folder, output, options.outtype)
                 ours, theirs = (
                     gguf_facts(path, tokenizer=with_vocab == "1")
                     for path in (output, parent / f"{folder.name}.theirs.gguf")

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pajamas.errors import ModelFileError, UnsupportedModel
+from pajamas_gguf.convert.fallback import OTHER_CONVERTER
 
 # Far above any real model. A hostile config must not make lists of billions of names or rows of gigabytes.
 _LARGEST = {"num_hidden_layers": 1000, "num_experts": 10_000, "num_local_experts": 10_000, "vocab_size": 1 << 24,
@@ -89,7 +90,7 @@ class Hyperparameters:
             raise UnsupportedModel(
                 "its layers have different rope parameters",
                 "pajamas' converter writes one set for all layers",
-                "convert it with --converter llama.cpp",
+                OTHER_CONVERTER,
             )
         full = stated.get("full_attention")
         rope: dict[str, Any] = dict(full if isinstance(full, dict) else stated)

@@ -17,6 +17,7 @@ import gguf
 
 from pajamas.errors import ModelFileError, UnsupportedModel
 from pajamas.modelfiles import ModelFiles, read_json
+from pajamas_gguf.convert.fallback import OTHER_CONVERTER
 
 _CARD = "README.md"
 _LARGEST_CARD = 1 << 20
@@ -51,16 +52,17 @@ def load_metadata(files: ModelFiles, name: str, total_parameters: int) -> Any:
         plain = name.replace("/", "-").replace("\0", "")[:200]
         folder = Path(parent) / (plain if plain.strip(".") else "model")
         folder.mkdir()
-        generation = _generation_config(files)
-        for file in ("config.json", "generation_config.json", _CARD):
-            if 0 < files.sizes().get(file, 0) <= _LARGEST_CARD:
-                (folder / file).write_bytes(files.read(file))
+        generation, config = _generation_config(files), read_json(files, "config.json") or {}
+        (folder / "generation_config.json").write_text(json.dumps(generation), encoding="utf-8")
+        if isinstance(origin := config.get("_name_or_path"), str):
+            (folder / "config.json").write_text(json.dumps({"_name_or_path": origin}), encoding="utf-8")
+        if 0 < files.sizes().get(_CARD, 0) <= _LARGEST_CARD:
+            (folder / _CARD).write_bytes(files.read(_CARD))
         try:
             metadata = gguf.Metadata.load(None, folder, None, total_parameters)
         except (gguf.metadata.yaml.YAMLError, AttributeError, TypeError, ValueError, RecursionError):
             # A model card is written by hand: one that cannot be read costs its keys, not the conversion.
             (folder / _CARD).unlink(missing_ok=True)
-            (folder / "generation_config.json").unlink(missing_ok=True)
             metadata = gguf.Metadata.load(None, folder, None, total_parameters)
     if metadata.sampling_penalty_repeat is None and "penalty_repeat" not in generation:
         # gguf 0.19.0 does not look here yet; llama.cpp's own copy of it does.
@@ -86,7 +88,7 @@ def pooling_type(files: ModelFiles) -> Any:
             raise UnsupportedModel(
                 "the model pools in a way that is not understood",
                 "mean, first and last token are",
-                "convert it with --converter llama.cpp",
+                OTHER_CONVERTER,
             )
     return None
 

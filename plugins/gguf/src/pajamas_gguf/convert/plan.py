@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pajamas.errors import ModelFileError, UnsupportedModel
 from pajamas.safetensors_header import SafetensorsEntry
 from pajamas.types import TensorInfo
+from pajamas_gguf.convert.fallback import OTHER_CONVERTER
 from pajamas_gguf.convert.families.base import Family
 
 ITEM_SIZES = {"F32": 4, "F16": 2, "BF16": 2}
@@ -22,7 +23,7 @@ SOURCE_TYPES = ("BF16", "F16", "F32", "F64")
 
 # What old checkpoints carry beside their weights; llama.cpp's converter leaves out the same.
 _IGNORED = (".attention.masked_bias", ".attention.bias", ".rotary_emb.inv_freq")
-_EXPERT = re.compile(r"(model\.layers\.(\d+)\.mlp\.experts\.)(\d+)\.(down|gate|up)_proj\.weight")
+_EXPERT = re.compile(r"(model\.layers\.\d+\.mlp\.experts\.)(\d+)\.(down|gate|up)_proj\.weight")
 _FUSED_DOWN = re.compile(r"(model\.layers\.\d+\.mlp\.experts\.)down_proj(\.weight)?")
 _FUSED_GATE_UP = re.compile(r"(model\.layers\.\d+\.mlp\.experts\.)gate_up_proj(\.weight)?")
 
@@ -119,7 +120,7 @@ def _merged(
             raise _not_understood(family, entry.name, f"it is {entry.dtype} of shape {list(entry.shape)}")
         if count and (match := _EXPERT.fullmatch(name)):
             layer = experts.setdefault(match[1], {})
-            layer[match[4], int(match[3])] = entry
+            layer[match[3], int(match[2])] = entry
             if len(layer) == 3 * count:
                 for kind in ("down", "gate", "up"):
                     parts = [_expert(layer, kind, number, entry) for number in range(count)]
@@ -176,7 +177,7 @@ def _not_understood(family: Family, name: str, why: str = "") -> UnsupportedMode
     return UnsupportedModel(
         f"the tensor {name!r} is not understood",
         why or f"the converter for {family.name} has no place for it, and drops nothing",
-        "convert it with --converter llama.cpp",
+        OTHER_CONVERTER,
     )
 
 

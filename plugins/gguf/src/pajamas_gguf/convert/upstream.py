@@ -25,11 +25,11 @@ from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.source import Source
 from pajamas.types import TensorInfo
 from pajamas_gguf.convert.converter import OUTTYPES, Conversion
+from pajamas_gguf.convert.fallback import INSTALL
 from pajamas_gguf.convert.output import complete_file, hidden_name
 
 VARIABLE = "PAJAMAS_LLAMA_CPP"
 _BUNDLE = "auto_round/export/export_to_gguf"
-_INSTALL = "pip install 'pajamas-gguf[llama-cpp-converter]'"
 _UNSUPPORTED = 3  # the child's exit status for an architecture that llama.cpp does not know either
 
 
@@ -57,13 +57,13 @@ def find_converter() -> UpstreamConverter:
         try:
             package = distribution("auto-round")
         except PackageNotFoundError as error:
-            raise EngineMissing("llama.cpp's own converter is not installed", str(error), _INSTALL) from error
+            raise EngineMissing("llama.cpp's own converter is not installed", str(error), INSTALL) from error
         found = UpstreamConverter(Path(str(package.locate_file(_BUNDLE))), f"auto-round {package.version}")
         if not (found.root / "conversion/__init__.py").is_file():
             why = "this version of auto-round does not hold it"
-            raise EngineMissing("llama.cpp's own converter is not installed", why, _INSTALL)
+            raise EngineMissing("llama.cpp's own converter is not installed", why, INSTALL)
     if importlib.util.find_spec("torch") is None:
-        raise EngineMissing("llama.cpp's own converter needs torch", "torch is not installed", _INSTALL)
+        raise EngineMissing("llama.cpp's own converter needs torch", "torch is not installed", INSTALL)
     return found
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pajamas.errors import ModelFileError, UnsupportedModel
+from pajamas_gguf.convert.fallback import OTHER_CONVERTER
 from pajamas_gguf.convert.hyperparameters import Hyperparameters
 
 Shapes = dict[str, tuple[int, ...]]
@@ -139,7 +140,7 @@ class Family:
             raise UnsupportedModel(
                 f"rope scaling {kind!r} is not understood",
                 f"the converter for {self.name} knows linear, yarn, llama3 and dynamic",
-                "convert it with --converter llama.cpp",
+                OTHER_CONVERTER,
             )
         linear = kind == "linear"
         writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR if linear else gguf.RopeScalingType.YARN)

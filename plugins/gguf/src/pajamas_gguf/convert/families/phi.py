@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pajamas.errors import ModelFileError, UnsupportedModel
+from pajamas_gguf.convert.fallback import OTHER_CONVERTER
 from pajamas_gguf.convert.families.base import Family, Shapes
 
 _LONGROPE = ("longrope", "su", "yarn")  # the first configs of Phi-3 had the other two names for it
@@ -40,7 +41,7 @@ class Phi3(Family):
             raise UnsupportedModel(
                 f"rope scaling {self.hp.rope_type!r} is not understood",
                 "Phi-3 models have longrope scaling or none",
-                "convert it with --converter llama.cpp",
+                OTHER_CONVERTER,
             )
         # transformers takes the config's own value for longrope, even where the rope parameters state another.
         in_rope = self.hp.rope.get("original_max_position_embeddings")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pajamas.errors import UnsupportedModel
+from pajamas_gguf.convert.fallback import OTHER_CONVERTER
 from pajamas_gguf.convert.families.base import Family
 from pajamas_gguf.convert.families.llama import Llama, Mistral
 from pajamas_gguf.convert.families.phi import Phi3
@@ -73,4 +74,4 @@ def _known() -> str:
 
 
 def _unsupported(what: str, why: str) -> UnsupportedModel:
-    return UnsupportedModel(what, why, "llama.cpp's own converter may know it: --converter llama.cpp")
+    return UnsupportedModel(what, why, OTHER_CONVERTER)
