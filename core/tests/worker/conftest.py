@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import threading
@@ -21,6 +22,15 @@ def count_dist(monkeypatch):
     """Make the distribution that offers backend `count` visible to child processes."""
     monkeypatch.setenv("PYTHONPATH", str(DIST), prepend=os.pathsep)
     return DIST
+
+
+@pytest.fixture
+def count_session(count_dist):
+    """A counting session in this process."""
+    spec = importlib.util.spec_from_file_location("pajamas_count", count_dist / "pajamas_count.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.load(Artifact(path=Path("model.count"), format="count"), LoadOptions(context_length=50))
 
 
 @pytest.fixture

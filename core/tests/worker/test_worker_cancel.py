@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import signal
 import threading
 
 import pytest
 
 from pajamas.errors import EngineError
 from pajamas.types import GenerateRequest
+from pajamas.worker.lane import Lane
+from pajamas.worker.protocol import Call, End, Item
 
 
 def events(session):
@@ -94,6 +97,27 @@ def test_closing_a_stream_in_the_middle_of_a_long_step_stops_it(start, until):
 
     assert events(session) == "sleep interrupted after 1"
     assert len(list(session.generate(GenerateRequest(prompt="count 50")))) == 51
+
+
+def test_a_late_interrupt_does_not_hit_the_worker_itself(count_session):
+    """It comes when the step's answer is already on its way into the shared block."""
+
+    class Blocks:
+        def write(self, array):
+            lane._interrupted = lane._stream
+            signal.raise_signal(signal.SIGINT)
+            return array.shape
+
+    sent = []
+    lane = Lane(count_session, Blocks(), sent.append)
+    previous = signal.signal(signal.SIGINT, lane.handle_interrupt)
+    try:
+        lane.inbox.put(Call(id=1, method="embed", arguments={"texts": ["a"]}, window=2))
+        lane.serve(once=True)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+    assert sent == [Item(id=1, block=(1, 2)), End(id=1)]
 
 
 def test_closing_the_session_in_the_middle_of_a_long_step(start, until):

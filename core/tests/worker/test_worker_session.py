@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 import venv
@@ -12,16 +11,13 @@ import numpy as np
 import pytest
 
 import pajamas
-from pajamas.types import Artifact, Feature, GenerateRequest, LoadOptions, Sampling
+from pajamas.types import Feature, GenerateRequest, Sampling
 
 
 @pytest.fixture
-def inner(count_dist):
+def inner(count_session):
     """The same session in this process."""
-    spec = importlib.util.spec_from_file_location("pajamas_count", count_dist / "pajamas_count.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.load(Artifact(path=Path("model.count"), format="count"), LoadOptions(context_length=50))
+    return count_session
 
 
 def test_facts(start, inner):

@@ -115,8 +115,10 @@ class Channel:
         """Let the worker close its session and exit; kill it if that takes more than `grace` seconds."""
         self._closing = True
         self.send(Close())
-        self.process.exited.wait(grace)
-        self.kill()
+        try:
+            self.process.exited.wait(grace)
+        finally:
+            self.kill()
 
     def kill(self) -> None:
         self._closing = True

@@ -238,7 +238,7 @@ class Stream:
             value = self._value(answer)
         except (PajamasError, StopIteration):
             self.ended = True
-            channel.forget(waiter)
+            channel.cancel(waiter)  # the worker may not know that it is over, if its answer was none
             raise
         self._taken += 1
         if self._taken * 2 >= self._window:

@@ -87,9 +87,9 @@ class Lane:
 
     def handle_interrupt(self, _number: int, frame: FrameType | None) -> None:
         """The process's handler of SIGINT, which Python runs in the main thread; a signal from elsewhere is ignored."""
-        # In `_step` itself the session's code is already left: raising there would hit the lane, not the session.
-        in_session = self._computing and frame is not None and frame.f_code is not Lane._step.__code__
-        if in_session and self._stream is not None and self._stream is self._interrupted:
+        wanted = self._computing and self._stream is not None and self._stream is self._interrupted
+        # A session's own handler may call this one, and has no frame to give.
+        if wanted and _in_session(frame or sys._getframe(1)):
             self._interrupted = None
             raise KeyboardInterrupt
 
@@ -206,6 +206,16 @@ class Lane:
         finally:
             self._inner = None
             _close(stream)
+
+
+def _in_session(frame: FrameType) -> bool:
+    """Whether it is the session's code that would be interrupted. This package's own must not be: a block that is
+    written and not sent would never be taken."""
+    inner: FrameType | None = frame
+    while inner is not None and not inner.f_globals.get("__name__", "").startswith(__package__ or ""):
+        inner = inner.f_back
+    callers = (Lane._values.__code__, Lane._closing.__code__)
+    return inner is not None and inner is not frame and inner.f_code in callers
 
 
 def failure(id: int, error: BaseException) -> Failure:
