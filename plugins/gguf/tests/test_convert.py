@@ -45,19 +45,19 @@ def test_every_family_has_a_model():
 
 
 @pytest.mark.parametrize(
-    ("name", "outtype", "written"),
+    ("name", "outtype", "source", "written"),
     [
-        ("Qwen3-0.6B", None, "BF16"),
-        ("Qwen3-0.6B", "f16", "F16"),
-        ("qwen2-7b-untied-f16", None, "F16"),
-        ("qwen2-7b-untied-f16", "bf16", "BF16"),
-        ("qwen3-new-style", None, "F16"),
-        ("qwen3-new-style", "bf16", "BF16"),
-        ("qwen3-new-style", "f32", "F32"),
-        ("Llama-2-7b-hf", "f32", "F32"),
+        ("Qwen3-0.6B", None, "BF16", "BF16"),
+        ("Qwen3-0.6B", "f16", "BF16", "F16"),
+        ("qwen2-7b-untied-f16", None, "F16", "F16"),
+        ("qwen2-7b-untied-f16", "bf16", "F16", "BF16"),
+        ("qwen3-new-style", None, "F32", "F16"),
+        ("qwen3-new-style", "bf16", "F32", "BF16"),
+        ("qwen3-new-style", "f32", "F32", "F32"),
+        ("Llama-2-7b-hf", "f32", "F16", "F32"),
     ],
 )
-def test_outtype_is_what_is_written(name, outtype, written, tmp_path):
+def test_outtype_is_what_is_written(name, outtype, source, written, tmp_path):
     conversion = convert_folder(make_model(name, tmp_path), tmp_path / "out.gguf", outtype)
 
     header = read_header(LocalFiles(conversion.path), conversion.path.name)
@@ -65,6 +65,7 @@ def test_outtype_is_what_is_written(name, outtype, written, tmp_path):
     assert {tensor.type for tensor in header.tensors if len(tensor.shape) == 1} == {"F32"}
     assert header.metadata["general.file_type"] == {"F32": 0, "F16": 1, "BF16": 32}[written]
     assert conversion.file_type == conversion.details["dtype"] == written
+    assert conversion.details["source_dtype"] == source
 
 
 @pytest.mark.parametrize("source", ["BF16", "F16", "F32"])

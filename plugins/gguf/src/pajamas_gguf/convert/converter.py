@@ -20,11 +20,10 @@ from pajamas.safetensors_header import read_tensors
 from pajamas.source import Source
 from pajamas.types import TensorInfo
 from pajamas_gguf.convert.families.base import Family
-from pajamas_gguf.convert.families.qwen import Qwen2, Qwen3
 from pajamas_gguf.convert.families.registry import architecture_name, find_family
 from pajamas_gguf.convert.metadata import pooling_type, write_general
 from pajamas_gguf.convert.output import complete_file
-from pajamas_gguf.convert.plan import plan, source_type, weights
+from pajamas_gguf.convert.plan import half_type, plan, source_type, weights
 from pajamas_gguf.convert.tensors import TensorStream
 from pajamas_gguf.convert.vocab import write_vocab
 
@@ -57,6 +56,7 @@ def convert(
 
     Args:
         files: the whole model, on this machine.
+        source: where it comes from; nothing of it goes into the file.
         name: what the model's repository or folder is called (`Source.name`); general.name and others come from it.
         outtype: one of OUTTYPES for the matrices; None keeps the source's 16-bit type (F16 for 32-bit sources).
         progress: gets one stage in bytes of the output, with the tensors' names.
@@ -67,7 +67,7 @@ def convert(
         NotEnoughDisk: the file does not fit; checked before the weights are read.
         UsageError: an unknown outtype, or an output that cannot be written.
     """
-    draft = _Draft(files, source, name, outtype)
+    draft = _Draft(files, name, outtype)
     with complete_file(output) as stream, TensorStream(files) as weights:
         total = draft.write_header(stream)
         _check_disk(output, total - stream.tell())
@@ -91,7 +91,7 @@ def write_header_only(
 
     Only headers and small files are read, so the weights may be far away.
     """
-    draft = _Draft(files, source, name, outtype)
+    draft = _Draft(files, name, outtype)
     with complete_file(output) as stream:
         total = draft.write_header(stream)
         stream.flush()
@@ -102,7 +102,7 @@ def write_header_only(
 class _Draft:
     """Everything about the file but its data."""
 
-    def __init__(self, files: ModelFiles, source: Source, name: str, outtype: str | None) -> None:
+    def __init__(self, files: ModelFiles, name: str, outtype: str | None) -> None:
         wanted = None if outtype is None or outtype == "auto" else outtype.lower()
         if wanted is not None and wanted not in OUTTYPES:
             raise UsageError(f"no such output type: {outtype}", "", f"choose one of {', '.join(OUTTYPES)}")
@@ -110,18 +110,18 @@ class _Draft:
         if config is None:
             raise ModelFileError(f"{files.origin} has no config.json", "", "name a model in Hugging Face layout")
         family = find_family(config, name)
-        pooling = pooling_type(files) if isinstance(family, Qwen2 | Qwen3) else None
+        pooling = pooling_type(files) if family.embeds else None
         family.headless |= pooling is not None
         entries = weights(read_tensors(files))
         if not entries:
             raise ModelFileError(f"{files.origin} has no safetensors weights", "", "download the model again")
         self.architecture = architecture_name(config)
         self.source_type = source_type(entries)
-        self.file_type = wanted.upper() if wanted else self.source_type
+        self.file_type = wanted.upper() if wanted else half_type(entries)
         self.tensors = plan(family, entries, self.file_type)
-        self._writer = self._header(files, family, name, config, pooling)
+        self._writer = self._header(files, family, name, pooling)
 
-    def _header(self, files: ModelFiles, family: Family, name: str, config: dict[str, Any], pooling: Any) -> Any:
+    def _header(self, files: ModelFiles, family: Family, name: str, pooling: Any) -> Any:
         writer = gguf.GGUFWriter(path=None, arch=family.name)
         for tensor in self.tensors:
             kind = gguf.GGMLQuantizationType[tensor.type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -70,9 +71,17 @@ def weights(tensors: Mapping[str, SafetensorsEntry]) -> list[SafetensorsEntry]:
     return sorted(kept, key=lambda entry: (entry.file, entry.name))
 
 
-def source_type(entries: list[SafetensorsEntry]) -> str:
-    """The source's own 16-bit type: that of its first matrix of 16 bits; F16 where there is none."""
+def half_type(entries: list[SafetensorsEntry]) -> str:
+    """The source's own 16-bit type, as llama.cpp decides: its first 16-bit matrix's; F16 where there is none."""
     return next((e.dtype for e in entries if len(e.shape) > 1 and e.dtype in ("BF16", "F16")), "F16")
+
+
+def source_type(entries: list[SafetensorsEntry]) -> str:
+    """The type that most of the source's weights have."""
+    counts: Counter[str] = Counter()
+    for entry in entries:
+        counts[entry.dtype] += math.prod(entry.shape)
+    return counts.most_common(1)[0][0]
 
 
 def plan(family: Family, entries: list[SafetensorsEntry], file_type: str) -> list[PlannedTensor]:

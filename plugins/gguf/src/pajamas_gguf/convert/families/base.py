@@ -26,6 +26,9 @@ class Family:
     defaults: ClassVar[Mapping[str, Any]]
     """What transformers' config class of this family fills in."""
 
+    embeds: ClassVar[bool] = False
+    """Whether llama.cpp's converter looks for the pooling of an embedding model in this family."""
+
     prefix = ""
     """Put before every source name: checkpoints of a bare model lack "model."."""
     experts = 0

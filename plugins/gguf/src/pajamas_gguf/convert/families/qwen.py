@@ -25,6 +25,7 @@ class Qwen2(Family):
     """Qwen2ForCausalLM."""
 
     arch = gguf.MODEL_ARCH.QWEN2
+    embeds = True
     defaults: ClassVar[Mapping[str, Any]] = _DEFAULTS
 
     def layer_tensors(self, layer: int) -> Shapes:
@@ -38,6 +39,7 @@ class Qwen3(Family):
     """Qwen3ForCausalLM."""
 
     arch = gguf.MODEL_ARCH.QWEN3
+    embeds = True
     defaults: ClassVar[Mapping[str, Any]] = {**_DEFAULTS, "head_dim": 128}
 
     def layer_tensors(self, layer: int) -> Shapes:
@@ -49,6 +51,7 @@ class Qwen3Moe(Qwen3):
     """Qwen3MoeForCausalLM: a router and experts in place of one feed-forward network."""
 
     arch = gguf.MODEL_ARCH.QWEN3MOE
+    embeds = False
     defaults: ClassVar[Mapping[str, Any]] = {
         **_DEFAULTS,
         "hidden_size": 2048,
