@@ -106,6 +106,24 @@ CASES = {
         {},
         ("", 'Hm \n<tool_call>\n{"name": "f", "arguments": {}}\n</tool_cal', []),
     ),
+    "hermes null arguments": (
+        HERMES,
+        '<tool_call>{"name": "f", "arguments": null}</tool_call>',
+        {},
+        ("", "", [("f", "{}", "id0")]),
+    ),
+    "hermes list of arguments": (
+        HERMES,
+        '<tool_call>{"name": "f", "arguments": [1]}</tool_call>',
+        {},
+        ("", '<tool_call>{"name": "f", "arguments": [1]}</tool_call>', []),
+    ),
+    "hermes two values": (
+        HERMES,
+        '<tool_call>{"name": "f", "arguments": "{} {}"}{}</tool_call>',
+        {},
+        ("", '<tool_call>{"name": "f", "arguments": "{} {}"}{}</tool_call>', []),
+    ),
     "hermes twice a key": (
         HERMES,
         '<tool_call>{"name": "f", "name": "g"}</tool_call>',
@@ -164,6 +182,13 @@ CASES = {
         {},
         ("", "", [("f", '{"n": "many", "x": "1e999"}', "id0")]),
     ),
+    "coder, numbers in an object": (
+        CODER,
+        '<tool_call><function=f><parameter=o>{"a": 1e999}</parameter><parameter=n>true</parameter>'
+        "</function></tool_call>",
+        {},
+        ("", "", [("f", '{"o": "{\\"a\\": 1e999}", "n": "true"}', "id0")]),
+    ),
     "coder text about tags": (
         CODER,
         "<tool_call>\n<function=g>\n<parameter=s>\n\n a</function>\n</tool_call>\nb \n\n</parameter>\n"
@@ -208,6 +233,19 @@ CASES = {
         '<|python_tag|>brave_search.call(query="a, \\"b\\"", n=3)',
         {},
         ("", "", [("brave_search", '{"query": "a, \\"b\\"", "n": 3}', "id0")]),
+    ),
+    "llama built-in, all constants": (
+        LLAMA,
+        '<|python_tag|> f.call(a = "C:\\d", b=True, c=None, d=[1], e = 1.5)',
+        {},
+        ("", "", [("f", '{"a": "C:\\\\d", "b": true, "c": null, "d": [1], "e": 1.5}', "id0")]),
+    ),
+    "llama built-in, nothing": (LLAMA, "<|python_tag|>f.call()", {}, ("", "", [("f", "{}", "id0")])),
+    "llama built-in, two calls": (
+        LLAMA,
+        "<|python_tag|>f.call(a=1)(b=2)",
+        {},
+        ("", "<|python_tag|>f.call(a=1)(b=2)", []),
     ),
     "llama built-in, not a constant": (
         LLAMA,

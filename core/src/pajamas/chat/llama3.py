@@ -9,12 +9,12 @@ in JSON goes out as text as soon as its first key cannot be a call's.
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Collection
+from typing import Any
 
 from pajamas.chat.calls import NewId, dump, json_call
-from pajamas.chat.scan import JsonEnd, held
+from pajamas.chat.scan import JsonEnd, held, parse_json
 from pajamas.types import Chunk, ToolCall
 
 TAG = "<|python_tag|>"
@@ -22,6 +22,7 @@ TAG = "<|python_tag|>"
 _FIRST_KEYS = ("name", "parameters", "arguments", "type", "id")
 _FIRST_KEY = re.compile(r'\{\s*(?:\Z|"([^"\\]*)("|\Z))')
 _BUILTIN = re.compile(r"\s*([A-Za-z_][\w.]*)\.call\((.*)\)\s*", re.DOTALL)
+_ARGUMENT = re.compile(r'\s*(\w+)\s*=\s*("(?:[^"\\]|\\.)*"\s*|[^",()]+)(?:,|\Z)', re.DOTALL)
 _BUILTIN_BEGUN = re.compile(r"[A-Za-z_][\w.]*(?:\Z|(?<=\.call)\()")
 
 
@@ -117,18 +118,21 @@ class Llama3Calls:
         return True
 
     def _builtin(self, text: str) -> ToolCall | None:
-        """`name.call(key="value", ...)`, read as Python would, with constants only."""
+        """`name.call(key="value", ...)`, with constants only."""
         match = _BUILTIN.fullmatch(text)
         if match is None:
             return None
-        try:
-            call = ast.parse(f"f({match[2]})", mode="eval").body
-            if not isinstance(call, ast.Call) or call.args or any(keyword.arg is None for keyword in call.keywords):
+        position, arguments = 0, {}
+        while position < len(match[2]):
+            argument = _ARGUMENT.match(match[2], position)
+            if argument is None:
                 return None
-            arguments = dump({str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords})
-        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-            return None
-        return ToolCall(id=self._new_id(), name=match[1], arguments=arguments)
+            try:
+                arguments[argument[1]] = _constant(argument[2].strip())
+            except ValueError:
+                return None
+            position = argument.end()
+        return ToolCall(id=self._new_id(), name=match[1], arguments=dump(arguments))
 
     def _can_be_call(self, key: str, *, whole: bool) -> bool:
         return key in _FIRST_KEYS if whole else any(first.startswith(key) for first in _FIRST_KEYS)
@@ -137,3 +141,19 @@ class Llama3Calls:
         if end:
             chunks.append(Chunk(text=self._buffer[:end]))
             self._buffer = self._buffer[end:]
+
+
+def _constant(text: str) -> Any:
+    """A JSON value or one of Python's; the template quotes texts without escaping them, so they may be no JSON.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if text in ("True", "False", "None"):
+        return {"True": True, "False": False, "None": None}[text]
+    try:
+        return parse_json(text)
+    except ValueError:
+        if text.startswith('"'):
+            return text[1:-1]
+        raise

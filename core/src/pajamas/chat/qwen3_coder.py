@@ -14,7 +14,6 @@ template. The models are known to leave out the opening `<tool_call>`, so `<func
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -109,7 +108,7 @@ def typed(text: str, schema: Any) -> Any:
             return text
         if isinstance(value, float) and "integer" in types and value.is_integer():
             value = int(value)
-        if isinstance(value, int | float) and types & {"integer", "number"} and math.isfinite(value):
+        if isinstance(value, int | float) and types & {"integer", "number"}:
             return value
         if (isinstance(value, dict) and "object" in types) or (isinstance(value, list) and "array" in types):
             return value

@@ -64,6 +64,7 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
         self.filters = {name: _counted(name, function) for name, function in self.filters.items()}
         self.filters["_step"] = _step
         self.filters["_weighed"] = _weighed
+        self.filters["_sliced"] = _sliced
         del self.globals["lipsum"]
         self.globals["raise_exception"] = _raise_exception
         self.globals["strftime_now"] = _strftime_now
@@ -123,7 +124,10 @@ class _Counting(NodeTransformer):
         return self._count_value(node) if node.ctx == "load" else node
 
     def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:
-        return self._count_value(node) if isinstance(node.arg, nodes.Slice) else self.generic_visit(node)
+        self.generic_visit(node)
+        if not isinstance(node.arg, nodes.Slice):
+            return node
+        return nodes.Filter(node, "_sliced", [], [], None, None).set_lineno(node.lineno)
 
 
 class _Dict:
@@ -166,6 +170,13 @@ def _step(context: Context, size: int) -> None:
 
 def _weighed(value: Any) -> Any:
     spend(weight(value))
+    return value
+
+
+def _sliced(value: Any) -> Any:
+    """A slice prints no more than the whole did: only its own length is new."""
+    if isinstance(value, str | list | tuple):
+        spend(len(value))
     return value
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
 MAX_SPACE = 64
 """Characters of white space that are held back where a tag after it would swallow it."""
 
-_DECODER = json.JSONDecoder(parse_constant=lambda name: _refuse(name))
+_DECODER = json.JSONDecoder(parse_constant=lambda name: _refuse(name), parse_float=lambda text: _finite(text))
 _SPACE = " \t\n\r"
 
 
@@ -78,7 +79,7 @@ class JsonEnd:
 
 
 def parse_json(text: str) -> Any:
-    """The value of strict JSON text (RFC 8259: no NaN, no Infinity).
+    """The value of strict JSON text (RFC 8259), with numbers that a float can hold.
 
     Raises:
         ValueError: it is not JSON, nests too deeply, or holds a number too long to read.
@@ -134,5 +135,10 @@ def _skip_space(text: str, position: int) -> int:
     return position
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
+
+
 def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(f"{name} is no number of JSON")
