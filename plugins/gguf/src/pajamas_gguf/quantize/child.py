@@ -126,7 +126,7 @@ def main() -> None:
         _run(task, events)
     except EngineMissing as error:
         events.emit("missing", what=error.what, why=error.why, fix=error.fix)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # of the planned header
         events.emit("failed", lines=[str(error)])
     # Not through the interpreter's end, which would wait for the thread that reads standard input.
     os._exit(0)

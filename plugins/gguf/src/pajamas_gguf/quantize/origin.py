@@ -58,10 +58,11 @@ def find_origin(job: QuantizeJob, scheme: Scheme, *, retyped: bool) -> Origin:
         UsageError: options that do not fit this kind of source.
         ModelFileError: the files hold no model.
     """
-    named = job.source.filename or ""
-    name = named if named.endswith(".gguf") and named in job.files.sizes() else model_name(job.files)
-    if name is None or any(file.endswith(".safetensors") for file in job.files.sizes()):
-        return _Converted(job, scheme, retyped)
+    name = job.source.filename
+    if name is None or not name.endswith(".gguf") or name not in job.files.sizes():
+        name = model_name(job.files)
+        if name is None or any(file.endswith(".safetensors") for file in job.files.sizes()):
+            return _Converted(job, scheme, retyped)
     for option, value in (("--outtype", job.outtype), ("--converter", job.converter)):
         if value is not None:
             raise UsageError(f"{option} has no effect.", "The source is a GGUF file already.", "Leave it out.")
@@ -151,14 +152,14 @@ class _Converted:
         )
 
     def complete(self, folder: Path) -> Input:
+        if self._done is not None:  # by llama.cpp's converter, for the outline
+            return self._done
         if self._job.converter == _LLAMA_CPP:
             from pajamas_gguf.convert.upstream import convert
         else:
             from pajamas_gguf.convert.converter import convert
 
         output, job = folder / "16bit.gguf", self._job
-        if self._done is not None:  # by llama.cpp's converter, for the outline
-            return self._done
         self._done = _converted(
             convert(job.files, job.source, output, name=job.name, outtype=self._outtype, progress=job.progress)
         )

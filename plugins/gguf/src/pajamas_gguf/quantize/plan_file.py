@@ -6,6 +6,7 @@ It mirrors what llama_model_quantize_impl (src/llama-quant.cpp of llama.cpp) doe
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,14 +35,14 @@ def write_plan(sources: Sequence[str], types: Mapping[str, str], ftype: int, rea
     tensors: dict[str, int] = {}
     for number, source in enumerate(sources):
         context = ctypes.c_void_p()
-        part = ggml.gguf_init_from_file(source.encode(), _InitParams(True, ctypes.pointer(context)))
+        part = ggml.gguf_init_from_file(os.fsencode(source), _InitParams(True, ctypes.pointer(context)))
         if number == 0:
             ggml.gguf_set_kv(file, part)
         for index in range(ggml.gguf_get_n_tensors(part)):
             name = ggml.gguf_get_tensor_name(part, index)
             tensors[name.decode()] = ggml.ggml_get_tensor(context, name)
     if tensors.keys() != types.keys():
-        raise RuntimeError(f"the engine told of {len(types)} tensors, the file has {len(tensors)}")
+        raise ValueError(f"the engine told of {len(types)} tensors, the file has {len(tensors)}")
     ggml.gguf_set_val_u32(file, b"general.quantization_version", _QUANTIZATION_VERSION)
     ggml.gguf_set_val_u32(file, b"general.file_type", ftype)
     for key in _SPLIT_KEYS:
@@ -54,7 +55,7 @@ def write_plan(sources: Sequence[str], types: Mapping[str, str], ftype: int, rea
     size = ggml.gguf_get_meta_size(file)
     for index in range(len(types)):
         size += -(-ggml.gguf_get_tensor_size(file, index) // _ALIGNMENT) * _ALIGNMENT
-    if not ggml.gguf_write_to_file(file, str(output).encode(), True):
+    if not ggml.gguf_write_to_file(file, os.fsencode(output), True):
         raise OSError(f"cannot write {output}")
     with output.open("r+b") as stream:
         stream.truncate(size)

@@ -118,7 +118,11 @@ def _crashed(code: int, log: IO[bytes]) -> EngineCrashed:
     how = f"exit code {code}"
     if code < 0:
         how = signal.Signals(-code).name if -code in signal.valid_signals() else f"signal {-code}"
-    fix = "The system may have run out of memory." if code == -signal.SIGKILL else "This is a fault of llama.cpp."
+    fix = (
+        "The system may have run out of memory."
+        if code == -signal.SIGKILL
+        else "The source may be damaged; if it is sound, llama.cpp has a fault."
+    )
     return EngineCrashed(
         f"llama.cpp's quantizer died ({how}).", "Its last words: " + " | ".join(lines[-_TAIL_LINES:]), fix
     )
