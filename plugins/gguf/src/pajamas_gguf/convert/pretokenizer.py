@@ -84,7 +84,7 @@ def _variant(name: str, files: TokenizerFiles, vocabulary: Container[str]) -> st
             return "dbrx"  # OpenAI's cl100k vocabulary, as Phi-4 has it
         case "gpt-4o" if "<|begin_of_text|>" in vocabulary:
             return "llama4"
-        case "starcoder" if files.model_config.get("model_type") == "llama":
+        case "starcoder" if files.family == "llama":
             return "refact" if "<fim_prefix>" in vocabulary else "smollm"
     return name
 

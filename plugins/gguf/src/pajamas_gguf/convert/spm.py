@@ -18,7 +18,7 @@ from pajamas_gguf.convert.vocab_files import MAX_TOKENS, AddedToken, TokenizerFi
 from pajamas_gguf.convert.vocab_tokens import TokenTable, TokenType, looks_special
 
 _UNUSED_SCORE = -10000.0
-_ADDED_SCORE = -1000.0
+ADDED_SCORE = -1000.0
 
 # ModelProto.SentencePiece.Type; a user-defined piece (4) becomes a normal token, as in llama.cpp's converter.
 _TYPES = {
@@ -73,7 +73,7 @@ def read_model_file(files: TokenizerFiles, *, phi3: bool) -> TokenTable:
         table.set(id_, piece.text, piece.type, piece.score)
     for token in files.file_added_tokens:
         if token.id < size:
-            table.set(token.id, token.content, TokenType.USER_DEFINED, _ADDED_SCORE)
+            table.set(token.id, token.content, TokenType.USER_DEFINED, ADDED_SCORE)
     for token in (*files.config_added_tokens, *(files.json_added_tokens if phi3 else ())):
         if token.id < size:
             _set_added(table, token, phi3)
@@ -111,7 +111,7 @@ def read_json_file(files: TokenizerFiles) -> TokenTable:
     texts |= {id_: token.content for id_, token in added.items()}
     if sorted(texts) != list(range(len(texts))) or len(texts) > MAX_TOKENS:
         raise files.error("tokenizer.json", "its token ids have holes")
-    table = TokenTable.padding(len(texts), _ADDED_SCORE)
+    table = TokenTable.padding(len(texts), ADDED_SCORE)
     for id_, text in sorted(texts.items()):
         if re.fullmatch("<0x[0-9A-Fa-f]{2}>", text) and id_ < base:
             type_ = TokenType.BYTE
@@ -126,11 +126,11 @@ def read_json_file(files: TokenizerFiles) -> TokenTable:
 
 def _set_added(table: TokenTable, token: AddedToken, phi3: bool) -> None:
     if token.special or (not phi3 and looks_special(token.content)):
-        table.set(token.id, token.content, TokenType.CONTROL, _ADDED_SCORE)
+        table.set(token.id, token.content, TokenType.CONTROL, ADDED_SCORE)
     else:
         # llama.cpp matches user-defined tokens in the text as it is, with plain spaces.
         text = token.content if phi3 else token.content.replace("▁", " ")
-        table.set(token.id, text, TokenType.USER_DEFINED, _ADDED_SCORE)
+        table.set(token.id, text, TokenType.USER_DEFINED, ADDED_SCORE)
 
 
 def _piece(data: bytes) -> Piece:

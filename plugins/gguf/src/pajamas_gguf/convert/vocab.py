@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 _LLAMA = ("llama", "mistral", "mixtral")  # those that llama.cpp converts as Llama
 _STARCODER_SIZE = 49152
 _CODE_LLAMA_SIZE = 32016
+_NO_SCORES = (
+    "this SentencePiece tokenizer comes without tokenizer.model, so its tokens have no scores, and llama.cpp splits "
+    "many words differently from the original: put the base model's tokenizer.model beside it and convert again"
+)
 
 
 @frozen(kw_only=True)
@@ -43,6 +47,8 @@ class VocabFacts:
     """As `pajamas.digests.tokenizer_digest` of the finished file."""
     template_digest: str | None
     """As `pajamas.digests.template_digest` of the finished file."""
+    notes: tuple[str, ...] = ()
+    """What a person should know before trusting the file's tokenization."""
 
 
 def write_vocab(files: ModelFiles, config: Mapping[str, Any], writer: gguf.GGUFWriter) -> VocabFacts:
@@ -65,6 +71,7 @@ def write_vocab(files: ModelFiles, config: Mapping[str, Any], writer: gguf.GGUFW
         size=len(keys["tokenizer.ggml.tokens"]),
         tokenizer_digest=_digest(json.dumps(tokens, ensure_ascii=False, sort_keys=True)),
         template_digest=None if template is None else _digest(template),
+        notes=(_NO_SCORES,) if set(keys.get("tokenizer.ggml.scores", ())) == {spm.ADDED_SCORE} else (),
     )
 
 
@@ -75,33 +82,44 @@ def vocab_keys(files: ModelFiles, config: Mapping[str, Any]) -> dict[str, Any]:
         as `write_vocab`.
     """
     source = TokenizerFiles(files, config)
-    model_type = config.get("model_type")
     keys: dict[str, Any] = {}
-    if model_type in _LLAMA:
+    if source.family in _LLAMA:
         prefix = (source.config or {}).get("add_prefix_space")
         if prefix is not None:
             if not isinstance(prefix, bool):
                 raise source.error("tokenizer_config.json", "add_prefix_space is not true or false")
             keys["tokenizer.ggml.add_space_prefix"] = prefix
-    if _has_model_file(source, model_type):
-        keys |= _sentencepiece_keys(source, spm.read_model_file(source, phi3=model_type == "phi3"))
+    if _has_model_file(source):
+        keys |= _sentencepiece_keys(source, spm.read_model_file(source, phi3=source.family == "phi3"))
     elif spm.is_spm_json(source):
         keys |= _sentencepiece_keys(source, spm.read_json_file(source))
     else:
         keys |= _byte_level_keys(source)
-    if model_type in _LLAMA and source.vocab_size == _STARCODER_SIZE:
+    if source.family in _LLAMA and source.vocab_size == _STARCODER_SIZE:
         # Granite's code models have StarCoder's vocabulary, which names a first token and never puts it first.
         keys["tokenizer.ggml.add_bos_token"] = False
-    if model_type in _LLAMA and source.vocab_size == _CODE_LLAMA_SIZE:
+    if source.family in _LLAMA and source.vocab_size == _CODE_LLAMA_SIZE:
         keys["tokenizer.ggml.eot_token_id"] = 32010
-    return keys | template_keys(source)
+    keys |= template_keys(source)
+    _check_unicode(source, keys)
+    return keys
 
 
-def _has_model_file(source: TokenizerFiles, model_type: Any) -> bool:
+def _check_unicode(source: TokenizerFiles, keys: Mapping[str, Any]) -> None:
+    """JSON can hold half of a surrogate pair; GGUF holds UTF-8."""
+    for key, value in keys.items():
+        texts = value if isinstance(value, list) else [value]
+        try:
+            "".join(text for text in texts if isinstance(text, str)).encode()
+        except UnicodeEncodeError as error:
+            raise source.error("the tokenizer", f"{key} is not valid Unicode: {error.reason}") from error
+
+
+def _has_model_file(source: TokenizerFiles) -> bool:
     """Whether tokenizer.model decides, as it does for llama.cpp's converter in these families."""
-    if "tokenizer.model" not in source.files.sizes() or model_type in ("qwen2_moe", "qwen3_moe"):
+    if "tokenizer.model" not in source.files.sizes() or source.family in ("qwen2_moe", "qwen3_moe"):
         return False
-    return model_type != "phi3" or source.tokenizer_class != "GPT2Tokenizer"
+    return source.family != "phi3" or source.tokenizer_class != "GPT2Tokenizer"
 
 
 def _sentencepiece_keys(source: TokenizerFiles, table: TokenTable) -> dict[str, Any]:

@@ -12,9 +12,21 @@ from pajamas.errors import ModelFileError
 from pajamas.modelfiles import ModelFiles, read_json
 
 _MAX_FILE = 256 << 20
-MAX_TOKENS = 1 << 22  # sixteen times the largest vocabulary in use; a hostile config must not fill the memory
+MAX_TOKENS = 1 << 20  # four times the largest vocabulary in use: a hostile config must not fill the memory
 
 NAMED_TOKENS = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
+
+_FAMILIES = {
+    "Llama": "llama",
+    "LLaMA": "llama",
+    "Mistral": "mistral",
+    "Mixtral": "mixtral",
+    "Phi3": "phi3",
+    "Qwen2Moe": "qwen2_moe",
+    "Qwen3Moe": "qwen3_moe",
+    "Qwen2": "qwen2",
+    "Qwen3": "qwen3",
+}
 
 # What a tokenizer class names when tokenizer_config.json does not (transformers 5, the classes' constructors).
 _CLASS_DEFAULTS: dict[str, dict[str, str]] = {
@@ -45,6 +57,21 @@ class TokenizerFiles:
         self.tokenizer = read_json(files, "tokenizer.json")
         # An empty object says as much as no file, here and in llama.cpp's converter.
         self.config = read_json(files, "tokenizer_config.json") or None
+
+    @property
+    def family(self) -> str:
+        """The model's family as config.json's architecture begins, in model_type's spelling; else its model_type."""
+        names = self.model_config.get("architectures")
+        name = names[0] if isinstance(names, list) and names else None
+        for start, family in _FAMILIES.items():
+            if isinstance(name, str) and name.startswith(start):
+                return family
+        return self._model_type
+
+    @property
+    def _model_type(self) -> str:
+        name = self.model_config.get("model_type")
+        return name if isinstance(name, str) else ""
 
     @property
     def tokenizer_class(self) -> str:
@@ -112,7 +139,7 @@ class TokenizerFiles:
     @property
     def loading_class(self) -> str:
         """The class that transformers loads these files with, "" for its general one."""
-        declared, model_type = self.tokenizer_class, self.model_config.get("model_type")
+        declared, model_type = self.tokenizer_class, self._model_type or self.family
         if model_type == "qwen2" or (model_type in ("qwen3", "qwen3_moe") and declared in ("Qwen2Tokenizer", "")):
             return "Qwen2Tokenizer"
         if model_type in ("phi3", "mistral", "mixtral"):

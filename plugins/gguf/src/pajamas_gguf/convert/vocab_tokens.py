@@ -41,10 +41,10 @@ class TokenTable:
             self.scores[id_] = score
 
     def check(self, files: TokenizerFiles) -> None:
-        """Llama.cpp aborts its process on two tokens of one text, and GGUF holds UTF-8 only.
+        """Make sure that llama.cpp can load the table: two tokens of one text abort its process.
 
         Raises:
-            ModelFileError: two tokens have one text, or one is not valid Unicode.
+            ModelFileError: two tokens have one text, or there are none.
         """
         if not self.texts:
             raise files.error("the tokenizer", "it has no tokens")
