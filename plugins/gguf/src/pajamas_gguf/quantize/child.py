@@ -23,7 +23,6 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -120,6 +119,7 @@ def main() -> None:
     events = Events(os.dup(1))
     os.dup2(2, 1)
     _die_with_parent()
+    _leave_no_core_file()
     task = Task(**json.loads(_first_line()))
     threading.Thread(target=_watch_parent, daemon=True).start()
     try:
@@ -178,24 +178,25 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL, 0, 0, 0)
 
 
+def _leave_no_core_file() -> None:
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def _first_line() -> bytes:
-    return b"".join(iter(lambda: _read_one(b"\n"), b""))
-
-
-def _read_one(end: bytes) -> bytes:
-    """One byte of standard input, past every buffer; nothing at `end` or at the end of the input."""
-    byte = os.read(0, 1)
-    return b"" if byte == end else byte
+    """Read past every buffer: the rest of standard input belongs to the other thread."""
+    line = b""
+    while (byte := os.read(0, 1)) not in (b"", b"\n"):
+        line += byte
+    return line
 
 
 def _watch_parent() -> None:
-    for _ in _until_closed():
+    while os.read(0, 4096):
         pass
     os._exit(1)
-
-
-def _until_closed() -> Iterable[bytes]:
-    return iter(lambda: os.read(0, 4096), b"")
 
 
 if __name__ == "__main__":
