@@ -7,17 +7,21 @@ from typing import Any
 
 import click
 
-from pajamas.cli import output
+from pajamas.cli import generation_options, standard_input
+from pajamas.cli.chat_loop import ChatLoop
 from pajamas.cli.generation_options import given, loading_options, sampling_options
+from pajamas.cli.loading import load
 from pajamas.cli.state import backend_option
-from pajamas.core import run
 
 
 @click.command("chat")
 @loading_options
 @sampling_options
 @backend_option
+@click.pass_context
 def command(
+    ctx: click.Context,
+    /,
     model: str | None,
     backend: str | None,
     isolated: bool,
@@ -34,21 +38,26 @@ def command(
     Ctrl-C stops the answer, Ctrl-D or /quit ends the program, /help lists the other commands. Without a terminal each
     line of standard input is one turn.
     """
-    from pajamas.cli.chat_loop import ChatLoop
-
-    loading = given(
-        {"context_length": context_length, "threads": threads, "gpu_layers": gpu_layers, "kv_type": kv_type}
+    options = given(options)
+    generation_options.check(options)
+    loaded = load(
+        ctx,
+        model=model,
+        backend=backend,
+        isolated=isolated,
+        explain=explain,
+        context_length=context_length,
+        threads=threads,
+        gpu_layers=gpu_layers,
+        kv_type=kv_type,
     )
-    with output.progress() as progress:
-        loaded = run("load", path=model, backend=backend, isolated=isolated, progress=progress, **loading)
     with loaded as runtime:
-        if explain:
-            for reason in runtime.reasons:
-                click.echo(reason, err=True)
-        loop = ChatLoop(runtime, system, given(options))
-        if sys.stdin.isatty() and sys.stdout.isatty():
-            loop.interact()
-        else:
-            for line in sys.stdin:
-                if line.strip() and not loop.turn(line.strip()):
-                    break
+        if sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty():
+            from pajamas.cli.chat_terminal import interact
+
+            interact(ChatLoop(runtime, system, options, on_terminal=True))
+            return
+        loop = ChatLoop(runtime, system, options, on_terminal=False)
+        for line in standard_input.read_lines():
+            if line.strip() and not loop.turn(line.strip()):
+                break

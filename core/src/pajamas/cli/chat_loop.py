@@ -1,174 +1,158 @@
-"""The chat program: turns, commands, and an answer that Ctrl-C stops."""
+"""The turns of a chat: a message and its answer, or a command."""
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import click
+from typing import TYPE_CHECKING, Any, cast
 
 from pajamas.chat.conversation import Conversation
-from pajamas.cli.generate import statistics
-from pajamas.cli.output import show_error
-from pajamas.errors import PajamasError, UsageError
+from pajamas.cli import chat_settings, output
+from pajamas.cli.answer import AnswerWriter, statistics
+from pajamas.errors import ContextOverflow, PajamasError, UsageError
 
 if TYPE_CHECKING:
-    from prompt_toolkit import PromptSession
+    from collections.abc import Callable, Generator
 
     from pajamas.runtime import Runtime
-    from pajamas.types import Chunk, ToolCall, Usage
+    from pajamas.types import Chunk, Usage
 
 
 class ChatLoop:
-    """One conversation with one loaded model."""
+    """One conversation with one loaded model.
 
-    def __init__(self, runtime: Runtime, system: str | None, options: dict[str, Any]) -> None:
+    Args:
+        options: generation options, as `Runtime.stream` takes them.
+        on_terminal: a person is there: reasoning is part of what is shown, and Ctrl-C stops no more than the answer.
+    """
+
+    def __init__(self, runtime: Runtime, system: str | None, options: dict[str, Any], *, on_terminal: bool) -> None:
         self._runtime = runtime
         self._options = options
         self._conversation = Conversation.start(system)
         self._usage: Usage | None = None
+        self._on_terminal = on_terminal
         self._commands: dict[str, tuple[Callable[[str], None], str, str]] = {
             "/help": (self._help, "", "list the commands"),
             "/reset": (self._reset, "", "forget the conversation; the system message stays"),
-            "/system": (self._system, "TEXT", "set the system message; without TEXT show it"),
+            "/system": (self._system, "[TEXT]", "set the system message, or show it; `/system -` removes it"),
             "/save": (self._save, "FILE", "write the conversation to a file"),
             "/load": (self._load, "FILE", "go on with a conversation from a file"),
-            "/set": (self._set, "NAME VALUE", "set an option, such as temperature 0.2; without VALUE unset it"),
+            "/set": (self._set, "[NAME [VALUE]]", "set an option, unset it without VALUE, or list all"),
             "/stats": (self._stats, "", "counts and speed of the last answer"),
-            "/quit": (lambda _: None, "", "end the program"),
+            "/quit": (self._help, "", "end the program"),
         }
 
-    def interact(self) -> None:
-        """Read turns from the terminal until /quit or Ctrl-D."""
-        session = self._prompt_session()
-        click.echo("Ctrl-C stops an answer, Ctrl-D ends the program, /help lists the commands.")
-        while True:
-            try:
-                line = session.prompt("> ")
-            except KeyboardInterrupt:
-                continue
-            except EOFError:
-                return
-            if line.strip() and not self.turn(line.strip()):
-                return
+    @property
+    def title(self) -> str:
+        session = self._runtime.session
+        return f"{self._runtime.artifact.path.name} on {session.backend}, {session.context_length:,} tokens of context."
 
-    def _prompt_session(self) -> PromptSession[str]:
-        import platformdirs
-        from prompt_toolkit import PromptSession
-        from prompt_toolkit.completion import WordCompleter
-        from prompt_toolkit.history import FileHistory
+    @property
+    def command_words(self) -> list[str]:
+        """What a person may begin a line with, for completion."""
+        return [*self._commands, *(f"/set {name}" for name in chat_settings.NAMES)]
 
-        history = platformdirs.user_state_path("pajamas", ensure_exists=True) / "chat-history"
-        completer = WordCompleter(list(self._commands), sentence=True)
-        return PromptSession(history=FileHistory(str(history)), completer=completer, complete_while_typing=False)
-
-    def turn(self, line: str) -> bool:
-        """Handle one line: a command or a message. False ends the program."""
-        if not line.startswith("/"):
-            try:
-                self._answer(line)
-            except PajamasError as error:
-                show_error(error)
-            return True
-        name, _, argument = line.partition(" ")
-        if name == "/quit":
-            return False
-        if name not in self._commands:
-            click.echo(f"There is no command {name}; /help lists them.", err=True)
-            return True
+    def turn(self, text: str) -> bool:
+        """Handle one input: a command or a message. False ends the program."""
         try:
+            if not text.startswith("/"):
+                self._answer(text)
+                return True
+            name, _, argument = text.partition(" ")
+            if name == "/quit":
+                return False
+            if name not in self._commands:
+                raise UsageError(f"There is no command {name}.", "", "/help lists them.")
             self._commands[name][0](argument.strip())
         except PajamasError as error:
-            show_error(error)
+            output.show_error(error)
         return True
 
     def _answer(self, text: str) -> None:
         """Stream one answer. What was said before Ctrl-C stays in the conversation; a failed turn leaves no trace."""
         asked = self._conversation.user(text)
-        said, thought = "", ""
-        calls: list[ToolCall] = []
-        chunks = self._runtime.stream(messages=asked.messages, **self._options)
-        with _closing(chunks):
-            try:
+        writer = AnswerWriter(reasoning_apart=not self._on_terminal)
+        stopped = False
+        try:
+            chunks = self._runtime.stream(messages=asked.messages, **self._options)
+            # Closing a stream that is left early frees the session for the next turn.
+            with closing(cast("Generator[Chunk]", chunks)):
                 for chunk in chunks:
-                    self._show(chunk, fresh=not said, after_reasoning=bool(thought))
-                    said += chunk.text
-                    thought += chunk.reasoning
-                    calls += chunk.tool_calls
-                    self._usage = chunk.usage or self._usage
-            except KeyboardInterrupt:
-                click.secho(" [stopped]", dim=True, nl=False)
-        click.echo()
-        self._conversation = asked.assistant(said, reasoning=thought, tool_calls=tuple(calls))
+                    writer.feed(chunk)
+        except KeyboardInterrupt:
+            if not self._on_terminal:
+                raise
+            stopped = True
+        except ContextOverflow as error:
+            fix = "/reset forgets the conversation; or start with a longer --context."
+            raise ContextOverflow(error.what, error.why, fix) from error
+        finally:
+            writer.finish_line()
+        self._usage = writer.usage or self._usage
+        if writer.text or writer.tool_calls:
+            self._conversation = asked.assistant(writer.text, reasoning=writer.reasoning, tool_calls=writer.tool_calls)
+        self._remark(writer, stopped)
 
-    def _show(self, chunk: Chunk, *, fresh: bool, after_reasoning: bool) -> None:
-        if chunk.reasoning:
-            click.secho(chunk.reasoning, dim=True, nl=False)
-        if chunk.text:
-            click.echo("\n\n" if fresh and (after_reasoning or chunk.reasoning) else "", nl=False)
-            click.echo(chunk.text, nl=False)
-        for call in chunk.tool_calls:
-            click.echo(f"\n{call.name}({call.arguments})", nl=False)
-        sys.stdout.flush()
+    def _remark(self, writer: AnswerWriter, stopped: bool) -> None:
+        """What a person should know of how the answer ended."""
+        remark = ""
+        if stopped or writer.finish_reason == "cancelled":
+            remark = "stopped" if writer.text else "stopped; your message is not kept"
+        elif writer.finish_reason == "length" and writer.usage:
+            room = self._runtime.session.context_length - writer.usage.prompt_tokens - writer.usage.completion_tokens
+            full = "cut off: the context is full; /reset forgets the conversation"
+            remark = full if room < 1 else "cut off at max-tokens"
+        if remark:
+            output.say(f"[{remark}]", err=not self._on_terminal, dim=True)
 
     def _help(self, _: str) -> None:
         for name, (_command, argument, text) in self._commands.items():
-            click.echo(f"{name + ' ' + argument:<18} {text}")
+            output.say(f"{name + ' ' + argument:<21} {text}")
+        output.say()
+        output.say("Alt-Enter, or \\ at the end of a line, begins another line of the same message.")
+        output.say("Ctrl-C stops an answer; pressed twice at the prompt it ends the program, as Ctrl-D does.")
 
     def _reset(self, _: str) -> None:
         self._conversation = self._conversation.reset()
+        output.say("The conversation is forgotten.", dim=True)
 
     def _system(self, text: str) -> None:
         if text:
-            self._conversation = self._conversation.with_system(text)
-        else:
-            click.echo(self._conversation.system or "There is no system message.")
+            self._conversation = self._conversation.with_system(None if text == "-" else text)
+        output.say(self._conversation.system or "There is no system message.", dim=True)
 
     def _save(self, name: str) -> None:
-        if not name:
-            raise UsageError("/save needs a file name.", "", "/save talk.json")
-        self._conversation.save(Path(name).expanduser())
+        path = _path(name, "/save")
+        self._conversation.save(path)
+        output.say(f"{self._count()} written to {path}.", dim=True)
 
     def _load(self, name: str) -> None:
-        if not name:
-            raise UsageError("/load needs a file name.", "", "/load talk.json")
-        self._conversation = Conversation.load(Path(name).expanduser())
-        click.echo(f"{len(self._conversation.messages)} messages.")
+        path = _path(name, "/load")
+        self._conversation = Conversation.load(path)
+        output.say(f"{self._count()} read from {path}.", dim=True)
+
+    def _count(self) -> str:
+        count = len(self._conversation.messages)
+        return f"{count} message{'' if count == 1 else 's'}"
 
     def _set(self, argument: str) -> None:
-        name, _, value = argument.partition(" ")
-        name = name.replace("-", "_")
-        if not name:
-            click.echo(json.dumps(self._options, ensure_ascii=False) if self._options else "No option is set.")
-            return
-        options = {key: old for key, old in self._options.items() if key != name}
-        if value.strip():
-            options[name] = _value(value.strip())
-        self._runtime.check(messages=({"role": "user", "content": "?"},), **options)
-        self._options = options
+        if argument:
+            options = chat_settings.changed(self._options, argument)
+            self._runtime.check(messages=({"role": "user", "content": "?"},), **options)
+            self._options = options
+        output.say(chat_settings.describe(self._options), dim=True)
 
     def _stats(self, _: str) -> None:
-        click.echo(statistics(self._usage) if self._usage else "There is no answer yet.")
+        if self._usage is None:
+            output.say("There is no answer yet.", dim=True)
+            return
+        used = self._usage.prompt_tokens + self._usage.completion_tokens
+        output.say(statistics(self._usage), dim=True)
+        output.say(f"{used:,} of {self._runtime.session.context_length:,} tokens of the context are used", dim=True)
 
 
-def _value(text: str) -> Any:
-    """A JSON value where it is one, else the text itself: `0.7`, `true`, `thinking`, `["END"]`."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-@contextmanager
-def _closing(chunks: Iterator[Chunk]) -> Iterator[None]:
-    """Close a stream that is left early: that frees the session for the next turn at once."""
-    try:
-        yield
-    finally:
-        close = getattr(chunks, "close", None)
-        if close:
-            close()
+def _path(name: str, command: str) -> Path:
+    if not name:
+        raise UsageError(f"{command} needs a file name.", "", f"{command} talk.json")
+    return Path(name).expanduser()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pajamas.cli import output
-from pajamas.cli.state import backend_option, json_option
+from pajamas.cli import completion, output
+from pajamas.cli.state import backend_option, json_option, plugin_host
 from pajamas.core import run
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ def _overrides(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
 
 
 @click.command("convert")
-@click.option("-m", "--model", help="A Hub id, a local folder, an alias, or a 16-bit GGUF file.")
+@click.option(
+    "-m", "--model", shell_complete=completion.models, help="A Hub id, a local folder, an alias, or a 16-bit GGUF file."
+)
 @click.option("-o", "--output", "target", type=click.Path(), help="The folder of the result, or a .gguf file.")
 @click.option("--formats", default="gguf", show_default=True, callback=_formats, help="gguf, mlx; several by commas.")
 @click.option("--precision", help="A scheme for each format, in order: q4_k_m, or q4_k_m:4bit for gguf,mlx.")
@@ -96,13 +98,14 @@ def command(
             options=ConvertOptions(**options),
             command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
             progress=progress,
+            host=plugin_host(ctx),
         )
     if as_json:
         output.print_json(result)
     else:
         _show(result, dry_run)
     for format, error in result.failures.items():
-        click.echo(f"{format} was not made:", err=True)
+        output.say(f"{format} was not made:", err=True)
         output.show_error(error)
     if result.failures:
         ctx.exit(1)
@@ -112,21 +115,25 @@ def _show(result: ConvertResult, dry_run: bool) -> None:
     for artifact in result.artifacts:
         show_artifact(artifact, result.source_size, would_be=dry_run)
     if result.manifest_path:
-        click.echo(f"Receipt: {result.manifest_path}")
+        output.say(f"  receipt: {result.manifest_path}")
 
 
-def show_artifact(artifact: Artifact, source_size: int, *, would_be: bool = False) -> None:
+def show_artifact(artifact: Artifact, source_size: int, *, would_be: bool = False, memory: bool = True) -> None:
     """Path, size, bits per weight, compression, memory, types, and what a person should know."""
-    click.echo(f"{'Would write' if would_be else 'Wrote'} {artifact.path}")
+    output.say(f"{'Would write' if would_be else 'Wrote'} {artifact.path}")
     bits = f", {artifact.bits_per_weight:.2f} bits per weight" if artifact.bits_per_weight else ""
     ratio = f", {source_size / artifact.size:.2f}x smaller than the source" if source_size and artifact.size else ""
-    click.echo(f"  {artifact.scheme}: {output.size(artifact.size)}{bits}{ratio}")
+    output.say(f"  {artifact.scheme}: {output.size(artifact.size)}{bits}{ratio}")
     counts: dict[str, int] = {}
     for tensor in artifact.tensors:
         counts[tensor.type] = counts.get(tensor.type, 0) + 1
     if counts:
-        click.echo("  tensors: " + ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())))
-    for context, memory in artifact.memory.items():
-        click.echo(f"  memory at {context:,} tokens of context: {output.size(memory)}")
+        types = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+        output.say_field("tensors: ", types, indent=2)
+    if memory and artifact.memory:
+        needs = ", ".join(
+            f"{output.size(memory_size)} at {context:,}" for context, memory_size in artifact.memory.items()
+        )
+        output.say_field("memory: ", f"{needs} tokens of context", indent=2)
     for note in artifact.notes:
-        click.echo(f"  note: {note}")
+        output.say_field("note: ", note, indent=2)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pajamas.cli import output
 from pajamas.cli.convert import show_artifact
-from pajamas.cli.generate import statistics
 from pajamas.cli.info import show_info
-from pajamas.cli.state import refuse_backend
+from pajamas.cli.loading import load
+from pajamas.cli.state import plugin_host, refuse_backend
 from pajamas.core import run
+
+if TYPE_CHECKING:
+    from pajamas.runtime import Runtime
 
 MODEL = "tiny"
 QUESTION = "What is 2+2?"
+_STORY_TOKENS = 256
 
 
 @click.command("demo")
@@ -23,9 +27,9 @@ QUESTION = "What is 2+2?"
 def command(ctx: click.Context, target: str | None) -> None:
     """Take the bundled model through everything: look at it, convert it to Q4_K_M, ask it, measure its speed."""
     refuse_backend(ctx, "demo")
-    _title(f"1. What the model is: pajamas info {MODEL}")
-    show_info(run("info", model=MODEL))
-    _title(f"2. Conversion: pajamas convert --model {MODEL} --precision q4_k_m")
+    _title("1. What the model is", f"pajamas info {MODEL}")
+    show_info(run("info", model=MODEL, host=plugin_host(ctx)))
+    _title("2. Conversion to Q4_K_M", f"pajamas convert --model {MODEL} --precision q4_k_m")
     with output.progress() as progress:
         result = run(
             "convert",
@@ -35,27 +39,42 @@ def command(ctx: click.Context, target: str | None) -> None:
             force=True,
             command="pajamas demo",
             progress=progress,
+            host=plugin_host(ctx),
         )
-    show_artifact(result.artifacts[0], result.source_size)
-    click.echo(f"  receipt: {result.manifest_path}")
-    _title(f'3. Answers of the quantized file: pajamas generate --model {MODEL} "{QUESTION}"')
-    with run("load", path=result.gguf_path) as runtime:
-        for mode in ("non-thinking", "thinking"):
-            answer = runtime.generate(QUESTION, mode=mode, temperature=0, max_tokens=200)
-            _show(mode, answer)
+    show_artifact(result.artifacts[0], result.source_size, memory=False)
+    output.say_field("receipt: ", str(result.manifest_path), indent=2)
+    _title("3. The quantized file answers", f'pajamas generate --model {MODEL} "{QUESTION}"')
+    with load(ctx, model=str(result.gguf_path)) as runtime:
+        output.say_field("question:", QUESTION, indent=2, width=15)
+        _answer(runtime)
         _title("4. Generation speed")
-        story = runtime.generate("Tell me a story.", mode="non-thinking", temperature=0, max_tokens=200)
-        if story.usage:
-            click.echo(statistics(story.usage))
-    click.echo(f'\nTry it: pajamas chat --model "{result.gguf_path}"')
+        _speed(runtime)
+    click.echo()
+    output.say_field("Talk with it: ", f'pajamas chat --model "{result.gguf_path}"')
 
 
-def _title(text: str) -> None:
-    output.console().print(f"\n{text}", style="bold")
+def _title(text: str, command: str = "") -> None:
+    click.echo()
+    click.secho(text, bold=True, nl=not command)
+    if command:
+        click.secho(f"   $ {command}", dim=True)
 
 
-def _show(mode: str, answer: Any) -> None:
-    click.echo(f"{mode}:")
-    if answer.reasoning:
-        output.console().print(f"  (reasoning) {answer.reasoning}", style="dim")
-    click.echo(f"  {answer.text}")
+def _answer(runtime: Runtime) -> None:
+    for mode in ("non-thinking", "thinking"):
+        answer = runtime.generate(QUESTION, mode=mode, temperature=0, max_tokens=200)
+        if answer.reasoning:
+            click.secho(f"  {'it thinks:':<15}{output.safe(answer.reasoning.strip())}", dim=True)
+        output.say(f"  {mode + ':':<15}{answer.text.strip()}")
+
+
+def _speed(runtime: Runtime) -> None:
+    # The answer is let run on, so that there is enough to measure whatever the model says.
+    prompt = "Tell me a story."
+    story = runtime.generate(prompt, mode="non-thinking", temperature=0, max_tokens=_STORY_TOKENS, ignore_eos=True)
+    usage = story.usage
+    if usage:
+        output.say(
+            f"  {usage.generation_tokens_per_second:,.0f} tokens per second over {usage.completion_tokens} tokens, "
+            f"the first after {usage.time_to_first_token * 1000:,.0f} ms"
+        )

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pajamas.cli import output
-from pajamas.cli.generation_options import given, loading_options, read_json_option, sampling_options
+from pajamas.cli import generation_options, output
+from pajamas.cli.answer import AnswerWriter, statistics
+from pajamas.cli.generation_options import given, loading_options, sampling_options
+from pajamas.cli.loading import load
+from pajamas.cli.standard_input import read_all
 from pajamas.cli.state import backend_option, json_option
-from pajamas.core import run
 from pajamas.errors import UsageError
 
 if TYPE_CHECKING:
-    from pajamas.types import Chunk, Usage
+    from collections.abc import Iterator
+
+    from pajamas.types import Chunk
 
 
 @click.command("generate")
 @click.argument("words", nargs=-1, metavar="[PROMPT]...")
-@click.option("-p", "--prompt", help="The prompt. Default: standard input.")
-@click.option("--messages", metavar="FILE", help="A JSON list of messages instead of a prompt.")
-@click.option("--tools", metavar="FILE", help="A JSON list of tools that the model may call.")
+@click.option("-p", "--prompt", metavar="TEXT", help="The prompt. Default: standard input.")
+@click.option("--messages", metavar="JSON|FILE", help="A list of messages instead of a prompt.")
+@click.option("--tools", metavar="JSON|FILE", help="A list of tools that the model may call.")
 @click.option("--raw", is_flag=True, help="Send the prompt as it is, without the model's chat template.")
 @click.option("--json-schema", metavar="JSON|FILE", help="The answer is JSON that fits this schema.")
 @click.option("--grammar", "grammar_file", metavar="FILE", help="The answer fits this GBNF grammar.")
@@ -32,7 +34,10 @@ if TYPE_CHECKING:
 @sampling_options
 @backend_option
 @json_option
+@click.pass_context
 def command(
+    ctx: click.Context,
+    /,
     words: tuple[str, ...],
     prompt: str | None,
     messages: str | None,
@@ -59,28 +64,30 @@ def command(
     if options.get("logprobs") is not None and not as_json:
         raise click.UsageError("--logprobs needs --json: there is nowhere else to show them.")
     request = given(options)
+    if tools is not None:
+        request["tools"] = _list(tools, "--tools")
+    if json_schema is not None:
+        request["json_schema"] = generation_options.read_json(json_schema, "--json-schema")
+    if grammar_file is not None:
+        request["grammar"] = generation_options.read_text(grammar_file, "--grammar")
+    generation_options.check(request)
     request |= _conversation(words, prompt, messages, system, raw=options["raw"])
-    if tools:
-        request["tools"] = read_json_option(tools, "--tools")
-    if json_schema:
-        request["json_schema"] = read_json_option(json_schema, "--json-schema")
-    if grammar_file:
-        request["grammar"] = _read(grammar_file)
-    loading = given(
-        {"context_length": context_length, "threads": threads, "gpu_layers": gpu_layers, "kv_type": kv_type}
+    loaded = load(
+        ctx,
+        model=model,
+        backend=backend,
+        isolated=isolated,
+        explain=explain,
+        context_length=context_length,
+        threads=threads,
+        gpu_layers=gpu_layers,
+        kv_type=kv_type,
     )
-    with output.progress() as progress:
-        loaded = run("load", path=model, backend=backend, isolated=isolated, progress=progress, **loading)
     with loaded as runtime:
-        if explain:
-            for reason in runtime.reasons:
-                click.echo(reason, err=True)
         if as_json:
             output.print_json(runtime.generate(**request))
-            return
-        usage = _stream(runtime.stream(**request))
-    if usage:
-        click.echo(statistics(usage), err=True)
+        else:
+            _stream(runtime.stream(**request), request.get("max_tokens"))
 
 
 def _conversation(
@@ -88,58 +95,44 @@ def _conversation(
 ) -> dict[str, Any]:
     if sum((bool(words), prompt is not None, messages is not None)) > 1:
         raise click.UsageError("Give the prompt once: as an argument, by --prompt, or by --messages.")
+    if system and raw:
+        raise click.UsageError("--system needs the chat template: leave --raw out.")
+    before = ({"role": "system", "content": system},) if system else ()
     if messages is not None:
-        found = read_json_option("@" + messages.removeprefix("@"), "--messages")
-        if not isinstance(found, list):
-            raise UsageError("--messages is not a list of messages.", "", '[{"role": "user", "content": "Hello"}]')
-        return {"messages": ([{"role": "system", "content": system}] if system else []) + found}
+        if raw:
+            raise click.UsageError("--messages needs the chat template: leave --raw out.")
+        return {"messages": (*before, *_list(messages, "--messages"))}
     text = " ".join(words) if words else prompt
     if text is None or text == "-":
-        if sys.stdin.isatty():
+        if sys.stdin is None or sys.stdin.isatty():
             raise click.UsageError("There is no prompt: give one, or send it on standard input.")
-        text = sys.stdin.read()
+        text = read_all()
     if not text.strip():
         raise click.UsageError("The prompt is empty.")
-    if system:
-        if raw:
-            raise click.UsageError("--system needs the chat template: leave --raw out.")
-        return {"messages": [{"role": "system", "content": system}, {"role": "user", "content": text}]}
-    return {"prompt": text}
+    return {"messages": (*before, {"role": "user", "content": text})} if before else {"prompt": text}
 
 
-def _read(path: str) -> str:
+def _list(text: str, what: str) -> list[Any]:
+    found = generation_options.read_json(text, what)
+    if not isinstance(found, list):
+        raise UsageError(
+            f"{what} is not a list.", f"Its JSON is a {type(found).__name__}.", "Write it as [{...}, ...]."
+        )
+    return found
+
+
+def _stream(chunks: Iterator[Chunk], max_tokens: int | None) -> None:
+    writer = AnswerWriter(reasoning_apart=True)
     try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read.", str(error), "Check the path.") from error
-
-
-def _stream(chunks: Iterator[Chunk]) -> Usage | None:
-    """The answer to standard output as it comes, reasoning dimmed to standard error."""
-    usage = None
-    reasoning = False
-    for chunk in chunks:
-        if chunk.reasoning:
-            reasoning = True
-            click.secho(chunk.reasoning, dim=True, nl=False, err=True)
-        if chunk.text:
-            if reasoning:
-                reasoning = False
-                click.echo(err=True)
-            click.echo(chunk.text, nl=False)
-            sys.stdout.flush()
-        for call in chunk.tool_calls:
-            click.echo(f'{{"name": "{call.name}", "arguments": {call.arguments}}}')
-        usage = chunk.usage or usage
-    click.echo()
-    return usage
-
-
-def statistics(usage: Usage) -> str:
-    """One line: counts, rates and the time to the first token."""
-    cached = f" ({usage.cached_tokens} cached)" if usage.cached_tokens else ""
-    return (
-        f"[{usage.prompt_tokens} prompt tokens{cached} at {usage.prompt_tokens_per_second:.1f}/s, "
-        f"{usage.completion_tokens} tokens at {usage.generation_tokens_per_second:.1f}/s, "
-        f"first after {usage.time_to_first_token * 1000:.0f} ms]"
-    )
+        for chunk in chunks:
+            writer.feed(chunk)
+    finally:
+        writer.finish_line()
+    if not writer.usage:
+        return
+    ending = ""
+    if writer.finish_reason == "length":
+        # Fewer tokens than were allowed: it was the context that ended the answer.
+        cut = max_tokens is not None and writer.usage.completion_tokens >= max_tokens
+        ending = "; cut off at --max-tokens" if cut else "; cut off: the context is full"
+    output.say(f"[{statistics(writer.usage)}{ending}]", err=True, dim=True)

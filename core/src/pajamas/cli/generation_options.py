@@ -1,4 +1,4 @@
-"""Options that `generate` and `chat` share, and the requests and sessions that they make."""
+"""Options that `generate` and `chat` share, and what they become."""
 
 from __future__ import annotations
 
@@ -9,48 +9,57 @@ from typing import Any, TypeVar
 
 import click
 
+from pajamas.cli import completion
 from pajamas.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _bias(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[int, float] | None:
-    biases = {}
-    for value in values:
-        token, _equals, number = value.partition("=")
-        try:
-            biases[int(token)] = float(number)
-        except ValueError:
-            raise click.BadParameter(f"{value!r} is not TOKEN_ID=NUMBER, such as 42=-inf") from None
-    return biases or None
+def read_bias(text: str) -> tuple[int, float]:
+    """`42=-inf` as (42, -inf).
+
+    Raises:
+        ValueError: it is written otherwise.
+    """
+    token, _, number = text.partition("=")
+    return int(token), float(number)
+
+
+def _biases(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[int, float] | None:
+    try:
+        return dict(read_bias(value) for value in values) or None
+    except ValueError:
+        raise click.BadParameter(f"{' '.join(values)!r} is not TOKEN_ID=NUMBER, such as 42=-inf") from None
 
 
 _LOADING = (
-    click.option("-m", "--model", help="A .gguf file, an artifact's folder, a Hub id, or an alias."),
+    click.option("-m", "--model", help="A .gguf file, an artifact's folder, a Hub id, or an alias. "
+                 "Default: qwen3-1.7b, or what the configuration says.", shell_complete=completion.models),
     click.option("--context", "context_length", type=click.IntRange(min=1), metavar="TOKENS", help="Context length."),
     click.option("--threads", type=click.IntRange(min=1), help="Default: all processors that may be used."),
     click.option("--gpu-layers", type=click.IntRange(min=0), help="Layers on the GPU. Default: all, if there is one."),
     click.option("--kv-type", metavar="TYPE", help="Type of the KV cache: f16, q8_0, ..."),
     click.option("--isolated", is_flag=True, help="Run the engine in a child process."),
     click.option("--explain", is_flag=True, help="Say on standard error which backend was chosen and why."),
-)
+)  # fmt: skip
 _SAMPLING = (
     click.option("--mode", type=click.Choice(["thinking", "non-thinking"]), help="Default: as the model's template."),
-    click.option("--system", help="A system message."),
+    click.option("--system", metavar="TEXT", help="A system message."),
     click.option("-n", "--max-tokens", type=click.IntRange(min=1), help="Default: until the model ends."),
     click.option("-t", "--temperature", type=float, help="0 is greedy. Default: the model's own recommendation."),
-    click.option("--top-k", type=int),
-    click.option("--top-p", type=float),
-    click.option("--min-p", type=float),
-    click.option("--typical-p", type=float),
-    click.option("--repetition-penalty", type=float),
-    click.option("--presence-penalty", type=float),
-    click.option("--frequency-penalty", type=float),
-    click.option("--logit-bias", multiple=True, metavar="TOKEN_ID=NUMBER", callback=_bias, help="Repeatable."),
+    click.option("--top-k", type=int, help="Choose among the K likeliest tokens; 0 is all."),
+    click.option("--top-p", type=float, help="Choose among the likeliest tokens that make up P."),
+    click.option("--min-p", type=float, help="Leave out tokens below P times the likeliest."),
+    click.option("--typical-p", type=float, help="Choose among the most typical tokens that make up P."),
+    click.option("--repetition-penalty", type=float, help="Divide the logits of recent tokens; 1 is off."),
+    click.option("--presence-penalty", type=float, help="Lower recent tokens' logits once; 0 is off."),
+    click.option("--frequency-penalty", type=float, help="Lower recent tokens' logits for each use; 0 is off."),
+    click.option("--logit-bias", multiple=True, metavar="TOKEN_ID=NUMBER", callback=_biases,
+                 help="Add to a token's logit; -inf forbids it. Repeatable."),
     click.option("--seed", type=int, help="Equal seeds give equal answers."),
     click.option("--stop", multiple=True, metavar="TEXT", help="End the answer before this text; repeatable."),
-    click.option("--ignore-eos", is_flag=True, help="Go on when the model would end; needs --max-tokens."),
-)
+    click.option("--ignore-eos", is_flag=True, help="Go on when the model would end; best with --max-tokens."),
+)  # fmt: skip
 
 
 def loading_options(function: F) -> F:
@@ -69,17 +78,50 @@ def _apply(options: tuple[Callable[[F], F], ...], function: F) -> F:
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
     """The options that a person gave: the library's own defaults hold for the others."""
-    return {name: value for name, value in options.items() if value not in (None, (), False)}
+    # By identity: 0 is a value, though it equals False.
+    return {name: value for name, value in options.items() if not (value is None or value is False or value == ())}
 
 
-def read_json_option(text: str, what: str) -> Any:
-    """JSON from the command line, or from the file that `@FILE` or a plain path names."""
-    path = Path(text.removeprefix("@"))
+def check(options: dict[str, Any]) -> None:
+    """Refuse what makes no sense for any model, before one is downloaded and loaded.
+
+    Raises:
+        UsageError: names the option.
+    """
+    from pajamas.keywords import generate_request
+    from pajamas.operations.generation import check_request
+
+    # A request that is checked for its options only: any prompt will do.
+    check_request(generate_request({"prompt": "?", **options}))
+
+
+def read_text(path: str, what: str) -> str:
+    """A text file that the option `what` names.
+
+    Raises:
+        UsageError: it cannot be read, or is not UTF-8.
+    """
     try:
-        if text.startswith("@") or (not text.lstrip().startswith(("{", "[", "true", "false")) and path.is_file()):
-            text = path.read_text(encoding="utf-8")
+        return Path(path).expanduser().read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{what}: {path} cannot be read.", _reason(error), "Check the path.") from error
+
+
+def read_json(text: str, what: str) -> Any:
+    """JSON on the command line, or in the file that a path or @path names.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if not text.lstrip().startswith(("{", "[")) and text not in ("true", "false"):
+        text = read_text(text.removeprefix("@"), what)
+    try:
         return json.loads(text)
-    except OSError as error:
-        raise UsageError(f"{what} {path} cannot be read.", str(error), "Check the path.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{what} is not JSON.", str(error), "Give JSON, or a file that holds it.") from error
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"It is not UTF-8 text: byte {error.start} is 0x{error.object[error.start]:02x}."
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -7,26 +7,30 @@ from typing import TYPE_CHECKING
 import click
 
 from pajamas import summary
-from pajamas.cli import output
-from pajamas.cli.state import json_option, refuse_backend
+from pajamas.cli import completion, output
+from pajamas.cli.state import json_option, plugin_host, refuse_backend
+from pajamas.cli.table import print_table
 from pajamas.core import run
 
 if TYPE_CHECKING:
     from pajamas.operations.info import ModelInfo
 
+_LABEL = 17
+
 
 @click.command("info")
-@click.argument("model", required=False)
+@click.argument("model", required=False, shell_complete=completion.models)
 @json_option
 @click.pass_context
 def command(ctx: click.Context, model: str | None, as_json: bool) -> None:
     """Say what a model is, and what each profile would take on disk and in memory.
 
-    Only headers are read, also over the network. Sizes of GGUF files are exact.
+    MODEL is a Hub id (Org/Name, Org/Name@revision), a file of a GGUF repository (Org/Name-GGUF:Q4_K_M), a local folder,
+    a .gguf file, or an alias. Only headers are read, also over the network. Sizes of GGUF files are exact.
     """
     refuse_backend(ctx, "info")
     with output.progress() as progress:
-        found = run("info", model=model, progress=progress)
+        found = run("info", model=model, progress=progress, host=plugin_host(ctx))
     if as_json:
         output.print_json(found)
     else:
@@ -37,36 +41,41 @@ def show_info(info: ModelInfo) -> None:
     """The facts, a line each, and the table of profiles."""
     architecture = info.architecture
     commit = f" at {info.source.commit[:12]}" if info.source.commit else ""
-    kind = summary.describe_attention(architecture)
     facts = [
         ("Model", f"{info.source.text}{commit}"),
         (
             "Architecture",
-            f"{architecture.family} ({architecture.model_type}), {kind}",
+            f"{architecture.family} ({architecture.model_type}), {summary.describe_attention(architecture)}",
         ),
         ("Size", summary.describe_parameters(architecture)),
-        ("Layers", _layers(info)),
+        ("Shape", _shape(info)),
         ("Vocabulary", _vocabulary(info)),
         ("Context", summary.describe_context(architecture)),
         ("Weights", f"{architecture.dtype or 'dtype not stated'}, {output.size(info.size_on_disk)} on disk"),
-        ("On this machine", str(info.cached) if info.cached else "no"),
+        ("On this machine", _place(info)),
     ]
-    for name, value in facts:
-        click.echo(f"{name + ':':<17} {value}")
     if not architecture.convertible and any(profile.artifact is None for profile in info.profiles):
-        click.echo(f"{'Conversion:':<17} pajamas' own converter does not know this architecture")
+        facts.append(("Conversion", "pajamas' own converter does not know this architecture"))
+    for name, value in facts:
+        output.say_field(f"{name}:", value, width=_LABEL)
     if info.profiles:
         click.echo()
         _show_profiles(info)
 
 
-def _layers(info: ModelInfo) -> str:
+def _place(info: ModelInfo) -> str:
+    if info.cached is None:
+        return "no"
+    return "yes" if str(info.cached) == info.source.text else str(info.cached)
+
+
+def _shape(info: ModelInfo) -> str:
     a = info.architecture
     named = (
         ("layers", a.num_layers), ("hidden", a.hidden_size), ("intermediate", a.intermediate_size),
         ("heads", a.num_heads), ("KV heads", a.num_kv_heads), ("head dimension", a.head_dim),
     )  # fmt: skip
-    return ", ".join(f"{value:,} {name}" if name == "layers" else f"{name} {value:,}" for name, value in named if value)
+    return ", ".join(f"{name} {value:,}" for name, value in named if value) or "not stated"
 
 
 def _vocabulary(info: ModelInfo) -> str:
@@ -90,6 +99,6 @@ def _show_profiles(info: ModelInfo) -> None:
             reasons[f"{profile.profile} ({profile.format} {profile.scheme})"] = profile.reason
         rows.append(cells)
     columns = ["profile", "scheme", "file", "bits/weight", *(f"memory {context // 1024}K" for context in contexts)]
-    output.print_table(columns, rows, right=range(2, len(columns)))
+    print_table(columns, rows, right=range(2, len(columns)))
     for reason in dict.fromkeys(reasons.values()):
-        click.echo(f"- : {reason}")
+        output.say_field("-: ", reason or "not known")

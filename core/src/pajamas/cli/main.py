@@ -7,12 +7,17 @@ help stands in the table here.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pajamas.errors import PajamasError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "info": "Say what a model is, and what each profile would take.",
@@ -27,12 +32,24 @@ COMMANDS = {
     "demo": "Show the whole pipeline on the bundled model.",
 }
 
+_EPILOG = """\b
+Exit codes: 0 done, 1 failed, 2 usage, 3 model not found, 4 unsupported,
+5 failed its threshold, 6 too small a sample to judge, 130 interrupted.
+\b
+Shell completion, in your shell's start-up file (bash, zsh or fish):
+  eval "$({variable}=bash_source {name})"
+"""
+
+
+class _ReaderGone(Exception):
+    """Nobody reads standard output any more (`| head`)."""
+
 
 class LazyGroup(click.Group):
     """A group whose commands live in `pajamas.cli.NAME`, each as a function `command`."""
 
-    def __init__(self, names: tuple[str, ...], **options: object) -> None:
-        super().__init__(**options)  # type: ignore[arg-type]  # click's own options, passed on
+    def __init__(self, names: tuple[str, ...], **options: Any) -> None:
+        super().__init__(**options)
         self.names = names
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -49,6 +66,13 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name]) for name in self.names])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(name, help=COMMANDS[name]) for name in self.names if name.startswith(incomplete)]
+        # Not the group's own, which would import every command for its help.
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -57,9 +81,17 @@ class LazyGroup(click.Group):
             import difflib
 
             near = difflib.get_close_matches(name, self.names)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            elsewhere = f" It is a command of `pajamas`: pajamas {name}" if name in COMMANDS else ""
+            hint = f" Did you mean {near[0]!r}?" if near else elsewhere
             ctx.fail(f"There is no command {name!r}.{hint}")
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            # click would end with exit code 1, as if something had failed.
+            raise _ReaderGone from error
 
 
 def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
@@ -70,18 +102,28 @@ def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
         ctx.exit()
 
 
-def _group(names: tuple[str, ...], text: str) -> LazyGroup:
+def _complete_backend(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from pajamas.cli.completion import backends
+
+    return backends(incomplete)
+
+
+def _group(program: str, names: tuple[str, ...], text: str) -> LazyGroup:
     return LazyGroup(
         names,
+        name=program,
         help=text,
+        epilog=_EPILOG.format(variable=f"_{program}_COMPLETE".replace("-", "_").upper(), name=program),
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
         params=[
             click.Option(
                 ["--backend"],
                 metavar="NAME",
+                shell_complete=_complete_backend,
                 help="A backend (gguf, mlx, vllm) or a device (cuda, metal, cpu). Default: by the artifact's format.",
             ),
-            click.Option(["-v", "--verbose"], is_flag=True, help="Say more on standard error."),
+            click.Option(["-v", "--verbose"], is_flag=True, help="Say on standard error what is being done."),
+            click.Option(["--trace-hooks"], is_flag=True, help="Say on standard error which hooks are called."),
             click.Option(
                 ["--version"],
                 is_flag=True,
@@ -96,58 +138,63 @@ def _group(names: tuple[str, ...], text: str) -> LazyGroup:
 
 
 @click.pass_context
-def _remember(ctx: click.Context, backend: str | None, verbose: bool) -> None:
-    import logging
-
+def _remember(ctx: click.Context, backend: str | None, verbose: bool, trace_hooks: bool) -> None:
+    from pajamas.cli import logs, output
     from pajamas.cli.state import State
 
-    ctx.obj = State(backend=backend)
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr
-    )
+    ctx.color = output.color()  # the command's own context inherits it
+    ctx.obj = State(backend=backend, trace_hooks=trace_hooks)
+    logs.show(verbose=verbose)
 
 
 pajamas = _group(
+    "pajamas",
     tuple(COMMANDS),
     "From a Hugging Face repository to a quantized model that is proven good and runs at its engine's native speed.",
 )
-quant = _group(("info", "convert"), "Convert and quantize models (the commands of `pajamas` that make artifacts).")
-run = _group(("generate", "chat"), "Run models (the commands of `pajamas` that answer).")
+quant = _group(
+    "llama-pajamas-quant",
+    ("info", "convert"),
+    "Convert and quantize models (the commands of `pajamas` that make artifacts).",
+)
+run = _group("llama-pajamas-run", ("generate", "chat"), "Run models (the commands of `pajamas` that answer).")
 
 
-def _run(group: LazyGroup, name: str) -> int:
+def _run(group: LazyGroup) -> int:
     """The exit code: 0 done, 130 Ctrl-C, else as `errors` says for each class."""
+    for stream in (sys.stdout, sys.stderr):
+        # An answer or a file name may hold what the terminal's encoding lacks: shown escaped, it is no reason to fail.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        status = group.main(prog_name=name, standalone_mode=False)
-        sys.stdout.flush()
+        status = group.main(prog_name=group.name, standalone_mode=False)
+        if sys.stdout is not None:  # closed by the shell's `>&-`
+            sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except PajamasError as error:
         from pajamas.cli.output import show_error
 
         show_error(error)
         return error.exit_code
-    except click.exceptions.Abort:
-        click.echo("Interrupted.", err=True)
-        return 130
-    except KeyboardInterrupt:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         return 130
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except BrokenPipeError:
-        # The reader went away (`| head`): that is no error, but Python would complain when it flushes at exit.
+    except (_ReaderGone, BrokenPipeError):
+        # Python would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
 def main() -> None:
-    sys.exit(_run(pajamas, "pajamas"))
+    sys.exit(_run(pajamas))
 
 
 def quant_main() -> None:
-    sys.exit(_run(quant, "llama-pajamas-quant"))
+    sys.exit(_run(quant))
 
 
 def run_main() -> None:
-    sys.exit(_run(run, "llama-pajamas-run"))
+    sys.exit(_run(run))

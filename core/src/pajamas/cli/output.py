@@ -1,40 +1,84 @@
-"""What a person sees: errors, JSON, tables, and progress on a terminal or in a log."""
+"""What a person sees: errors, JSON, sizes, text that was made by others, and which progress to show."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
-import time
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from pajamas.errors import PajamasError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from pajamas.progress import Progress
 
+# Model files and models write text too: on a terminal their control characters would be commands to it.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
-def console(*, stderr: bool = False) -> Console:
-    """Colours and widths by the terminal, NO_COLOR and FORCE_COLOR. No markup: model names hold brackets."""
-    from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
+def safe(text: str) -> str:
+    """Text of others for a terminal: control characters are shown, not obeyed."""
+    return text.translate(_CONTROLS)
+
+
+def write(text: str) -> None:
+    """A piece of an answer to standard output, at once; as it is where no terminal reads it."""
+    click.echo(safe(text) if _terminal(sys.stdout) else text, nl=False)  # which flushes
+
+
+def say(text: str = "", *, err: bool = False, **style: Any) -> None:
+    """A line, styled where the stream, NO_COLOR and FORCE_COLOR allow it."""
+    click.echo(click.style(safe(text), **style) if style else safe(text), err=err)
+
+
+def say_field(label: str, text: str, *, indent: int = 0, width: int = 0, taken: int = 0, err: bool = False) -> None:
+    """`label`, `width` wide, and a text that on a terminal wraps under its own beginning.
+
+    Args:
+        taken: columns of the line that are written already.
+    """
+    head = " " * indent + label.ljust(width)
+    margin = taken + len(head)
+    stream = sys.stderr if err else sys.stdout
+    text = safe(text)
+    if _terminal(stream):
+        columns = shutil.get_terminal_size().columns
+        # A path or command that is longer than the line stays whole, so that it can be copied.
+        lines = textwrap.wrap(text, max(columns - margin, 20), break_long_words=False, break_on_hyphens=False)
+        text = ("\n" + " " * margin).join(lines)
+    click.echo(head + text, err=err)
+
+
+def _terminal(stream: TextIO | None) -> bool:
+    """False for a stream that the shell has closed, too."""
+    return stream is not None and stream.isatty()
 
 
 def show_error(error: PajamasError) -> None:
-    out = console(stderr=True)
-    out.print("Error: ", style="bold red", end="")
-    out.print(error.what)
+    """What, why and what to do: a line each."""
+    # Styled by itself: this runs after click's context, which knows of NO_COLOR, is gone.
+    click.secho("Error: ", fg="red", bold=True, nl=False, err=True, color=color())
+    say_field("", _one_line(error.what), err=True, taken=len("Error: "))
     if error.why:
-        out.print(f"  Why: {error.why}")
+        say_field("Why: ", _one_line(error.why), indent=2, err=True)
     if error.fix:
-        out.print(f"  Do:  {error.fix}")
+        say_field("Do:  ", _one_line(error.fix), indent=2, err=True)
+
+
+def color() -> bool | None:
+    """What NO_COLOR and FORCE_COLOR say; None leaves it to whether a terminal is there."""
+    return False if os.environ.get("NO_COLOR") else True if os.environ.get("FORCE_COLOR") else None
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def print_json(record: Any) -> None:
@@ -63,29 +107,9 @@ def _json_types(value: Any) -> Any:
         return list(value)  # as OpenAI's API gives a token's bytes
     if isinstance(value, (set, frozenset)):
         return sorted(str(item) for item in value)
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        return None  # JSON has no infinity: a token that cannot come has no logarithm
     return value
-
-
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
-    """Columns as wide as their content; those in `right` are numbers. On a terminal the last column folds to fit."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    out = console()
-    if not out.is_terminal:
-        out.width = sum(4 + max(len(cell) for cell in cells) for cells in zip(columns, *rows, strict=True))
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for number, column in enumerate(columns):
-        last = number == len(columns) - 1
-        table.add_column(
-            column,
-            justify="right" if number in right else "left",
-            no_wrap=not last,
-            overflow="fold" if last else "ellipsis",
-        )
-    for row in rows:
-        table.add_row(*row)
-    out.print(table)
 
 
 def size(count: float) -> str:
@@ -97,56 +121,18 @@ def size(count: float) -> str:
 
 
 @contextmanager
-def progress() -> Iterator[Progress]:
-    """Bars on a terminal, plain lines elsewhere; both on standard error."""
-    if sys.stderr.isatty():
+def progress(*, keep: bool = True) -> Iterator[Progress]:
+    """Bars on a terminal, plain lines elsewhere; both on standard error.
+
+    Args:
+        keep: leave finished bars on the screen.
+    """
+    if _terminal(sys.stderr):
         from pajamas.cli.progress_bars import Bars
 
-        with Bars(console(stderr=True)) as bars:
+        with Bars(keep=keep) as bars:
             yield bars
     else:
-        yield _Lines()
+        from pajamas.cli.progress_lines import Lines
 
-
-class _Lines:
-    """A line when a stage begins, every ten seconds, and when it ends."""
-
-    def stage(self, title: str, total: int | None, unit: str) -> _LineStage:
-        return _LineStage(title, total, unit)
-
-
-class _LineStage:
-    def __init__(self, title: str, total: int | None, unit: str) -> None:
-        self._title, self._total, self._unit = title, total, unit
-        self._done = 0
-        self._began = self._said = time.monotonic()
-
-    def advance(self, amount: int, note: str = "") -> None:
-        self._done += amount
-        now = time.monotonic()
-        if now - self._said >= 10:
-            self._said = now
-            self._say(note)
-
-    def __enter__(self) -> _LineStage:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
-        if kind is None:
-            self._say("done")
-
-    def _say(self, note: str) -> None:
-        elapsed = time.monotonic() - self._began
-        rate = self._done / elapsed if elapsed > 0 else 0.0
-        parts = [f"{self._title}: {self._amount(self._done)}"]
-        if self._total:
-            parts[0] += f" of {self._amount(self._total)} ({100 * self._done / self._total:.0f} %)"
-        parts.append(f"{self._amount(rate)}/s")
-        if self._total and rate and self._done < self._total:
-            parts.append(f"{(self._total - self._done) / rate:.0f} s left")
-        if note:
-            parts.append(note)
-        click.echo(", ".join(parts), err=True)
-
-    def _amount(self, count: float) -> str:
-        return size(count) if self._unit == "bytes" else f"{count:,.0f} {self._unit}"
+        yield Lines()

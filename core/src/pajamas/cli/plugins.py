@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from pajamas.cli import output
-from pajamas.cli.state import json_option, refuse_backend
+from pajamas.cli.state import json_option, plugin_host, refuse_backend
+from pajamas.cli.table import print_table
 from pajamas.core import run
+
+if TYPE_CHECKING:
+    from pajamas.operations.plugin_list import PluginStatus
+    from pajamas.types import BackendInfo
 
 
 @click.command("plugins")
@@ -15,25 +22,34 @@ from pajamas.core import run
 def command(ctx: click.Context, as_json: bool) -> None:
     """List the installed plugins; a broken one is shown with its distribution, version and the reason."""
     refuse_backend(ctx, "plugins")
-    found = run("plugins")
+    found = run("plugins", host=plugin_host(ctx))
     if as_json:
         output.print_json(found)
         return
-    rows = [
-        (
-            plugin.name,
-            plugin.kind,
-            f"{plugin.distribution} {plugin.version}",
-            plugin.problem or (plugin.info.unavailable if plugin.info else None) or "ok",
-        )
-        for plugin in found
-    ]
-    output.print_table(("name", "kind", "distribution", "state"), rows)
+    if not found:
+        output.say("No plugin is installed. `pip install pajamas-gguf` brings the backend for GGUF files.")
+        return
+    rows = [(plugin.name, plugin.kind, f"{plugin.distribution} {plugin.version}", _state(plugin)) for plugin in found]
+    print_table(("name", "kind", "distribution", "state"), rows)
     for plugin in found:
         if plugin.info:
-            features = ", ".join(sorted(plugin.info.features))
-            click.echo(f"\n{plugin.name}: {plugin.info.engine} {plugin.info.engine_version or '(not installed)'}")
-            click.echo(f"  formats:  {', '.join(plugin.info.formats)}")
-            click.echo(f"  devices:  {', '.join(plugin.info.devices)}")
-            click.echo(f"  schemes:  {', '.join(plugin.info.schemes)}")
-            click.echo(f"  features: {features}")
+            click.echo()
+            _show_backend(plugin.name, plugin.info)
+
+
+def _state(plugin: PluginStatus) -> str:
+    text = plugin.problem or (plugin.info.unavailable if plugin.info else None) or "ok"
+    return " ".join(text.split())
+
+
+def _show_backend(name: str, info: BackendInfo) -> None:
+    output.say(f"{name}: {info.engine} {info.engine_version or '(not installed)'}", bold=True)
+    for label, words in (
+        ("formats", info.formats),
+        ("devices", info.devices),
+        ("schemes", info.schemes),
+        ("features", sorted(info.features)),
+    ):
+        output.say_field(f"{label}:", ", ".join(words) or "none", indent=2, width=10)
+    for note in info.notes:
+        output.say_field("note:", note, indent=2, width=10)

@@ -10,27 +10,34 @@ from rich.progress import (  # noqa: TID253
     BarColumn,
     Progress,
     ProgressColumn,
+    SpinnerColumn,
     Task,
     TaskID,
     TextColumn,
-    TimeRemainingColumn,
 )
+from rich.table import Column  # noqa: TID253
 from rich.text import Text  # noqa: TID253
 
 from pajamas.cli.output import size
 
 
 class Bars:
-    """One bar for each stage; a finished one stays on the screen."""
+    """One bar for each stage. Made for 80 columns: title, bar, amount with rate, time left, on one line.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        keep: leave finished bars on the screen.
+    """
+
+    def __init__(self, *, keep: bool) -> None:
+        # No markup: model names hold brackets.
+        console = Console(stderr=True, highlight=False, markup=False)
         self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
+            _BarColumn(),
             _AmountColumn(),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            TextColumn("{task.fields[note]}", style="dim"),
+            _TimeColumn(),
             console=console,
+            transient=not keep,
         )
 
     def __enter__(self) -> Self:
@@ -49,7 +56,7 @@ class _BarStage:
         self._progress, self._task = progress, task
 
     def advance(self, amount: int, note: str = "") -> None:
-        self._progress.update(self._task, advance=amount, note=note[:40])
+        self._progress.update(self._task, advance=amount, note=note)
 
     def __enter__(self) -> Self:
         return self
@@ -61,8 +68,23 @@ class _BarStage:
         self._progress.stop_task(self._task)
 
 
+class _BarColumn(ProgressColumn):
+    """A bar, or a spinner where nobody knows how long it takes."""
+
+    def __init__(self) -> None:
+        super().__init__(Column(no_wrap=True))
+        self._bar = BarColumn(bar_width=20)
+        self._spinner = SpinnerColumn()
+
+    def render(self, task: Task) -> object:  # type: ignore[override]  # rich says RenderableType, which both are
+        return self._spinner.render(task) if task.total is None else self._bar.render(task)
+
+
 class _AmountColumn(ProgressColumn):
     """Done of total, and the rate, in the stage's own unit."""
+
+    def __init__(self) -> None:
+        super().__init__(Column(no_wrap=True))
 
     def render(self, task: Task) -> Text:
         unit = task.fields["unit"]
@@ -70,7 +92,33 @@ class _AmountColumn(ProgressColumn):
         def amount(count: float) -> str:
             return size(count) if unit == "bytes" else f"{count:,.0f}"
 
-        text = amount(task.completed) if task.total is None else f"{amount(task.completed)}/{amount(task.total)}"
+        if task.total is None:
+            return Text(amount(task.completed) if task.completed else "")
+        done = f"{task.completed / 1e9:.2f}" if unit == "bytes" and task.total >= 1e9 else amount(task.completed)
+        text = amount(task.total) if task.finished else f"{done}/{amount(task.total)}"
         speed = task.finished_speed or task.speed
         words = "" if unit == "bytes" else f" {unit}"
-        return Text(f"{text}{words}" + (f", {amount(speed)}/s" if speed else ""))
+        return Text(f"{text}{words}" + (f" {amount(speed)}/s" if speed else ""))
+
+
+class _TimeColumn(ProgressColumn):
+    """Time left; when it is done, the time it took."""
+
+    max_refresh = 0.5
+
+    def __init__(self) -> None:
+        super().__init__(Column(no_wrap=True))
+
+    def render(self, task: Task) -> Text:
+        if task.fields["note"] == "stopped":
+            return Text("stopped", style="yellow")
+        if task.finished:
+            return Text(f"in {_clock(task.finished_time or 0)}", style="green")
+        return Text(f"{_clock(task.time_remaining)} left") if task.time_remaining is not None else Text("")
+
+
+def _clock(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

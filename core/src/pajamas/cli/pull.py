@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from pajamas.cli import output
-from pajamas.cli.state import json_option, refuse_backend
+from pajamas.cli import completion, output
+from pajamas.cli.state import json_option, plugin_host, refuse_backend
 from pajamas.core import run
 
 
 @click.command("pull")
-@click.argument("model", required=False)
+@click.argument("model", required=False, shell_complete=completion.models)
 @json_option
 @click.pass_context
 def command(ctx: click.Context, model: str | None, as_json: bool) -> None:
@@ -21,7 +21,7 @@ def command(ctx: click.Context, model: str | None, as_json: bool) -> None:
     """
     refuse_backend(ctx, "pull")
     with output.progress() as progress:
-        result = run("pull", model=model, progress=progress)
+        result = run("pull", model=model, progress=progress, host=plugin_host(ctx))
     if as_json:
         output.print_json(result)
     else:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from attrs import frozen
+
+from pajamas.cli import completion
+
+if TYPE_CHECKING:
+    from pajamas.plugins import PluginHost
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -14,6 +19,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 @frozen(kw_only=True)
 class State:
     backend: str | None = None
+    trace_hooks: bool = False
+
+    def host(self) -> PluginHost:
+        from pajamas.plugins import PluginHost
+
+        return PluginHost(trace=self.trace_hooks)
+
+
+def plugin_host(ctx: click.Context) -> PluginHost:
+    """The plugins for this command, traced if `--trace-hooks` says so."""
+    state = ctx.obj if isinstance(ctx.obj, State) else State()
+    return state.host()
 
 
 def backend_option(function: F) -> F:
@@ -23,7 +40,11 @@ def backend_option(function: F) -> F:
         return value or (ctx.obj.backend if isinstance(ctx.obj, State) else None)
 
     return click.option(
-        "--backend", metavar="NAME", callback=pick, help="A backend (gguf, mlx, vllm) or a device (cuda, metal, cpu)."
+        "--backend",
+        metavar="NAME",
+        callback=pick,
+        shell_complete=lambda ctx, parameter, incomplete: completion.backends(incomplete),
+        help="A backend (gguf, mlx, vllm) or a device (cuda, metal, cpu).",
     )(function)
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from pajamas.cli import output
 from pajamas.cli.state import json_option, refuse_backend
 from pajamas.core import run
 
+if TYPE_CHECKING:
+    from pajamas.operations.verifying import Check
+
 
 @click.command("verify")
-@click.argument("path")
+@click.argument("path", type=click.Path())
 @json_option
 @click.pass_context
 def command(ctx: click.Context, path: str, as_json: bool) -> None:
@@ -19,18 +24,28 @@ def command(ctx: click.Context, path: str, as_json: bool) -> None:
     PATH is an artifact, a folder that `convert` wrote, or its manifest.json. Exits with 1 if anything differs.
     """
     refuse_backend(ctx, "verify")
-    with output.progress() as progress:
+    with output.progress(keep=False) as progress:
         result = run("verify", path=path, progress=progress)
     if as_json:
         output.print_json({"ok": result.ok, **output.plain(result)})
     else:
-        for check in result.checks:
-            if check.ok:
-                click.echo(f"ok    {check.artifact}: {check.what}")
-            else:
-                click.echo(f"WRONG {check.artifact}: {check.what}")
-                click.echo(f"      recorded: {check.expected}")
-                click.echo(f"      found:    {check.found}")
-        click.echo("Verified." if result.ok else "Not what the receipt says. Convert the model again.")
+        for artifact in dict.fromkeys(check.artifact for check in result.checks):
+            output.say(artifact)
+            for check in result.checks:
+                if check.artifact == artifact:
+                    _show(check)
+        if result.ok:
+            output.say("Verified: it is what its receipt says.", fg="green")
+        else:
+            output.say("This is not what the receipt says. Convert the model again.", fg="red")
     if not result.ok:
         ctx.exit(1)
+
+
+def _show(check: Check) -> None:
+    if check.ok:
+        output.say(f"  ok     {check.what}")
+        return
+    output.say(f"  WRONG  {check.what}")
+    output.say(f"         recorded: {check.expected}")
+    output.say(f"         found:    {check.found}")

@@ -1,0 +1,45 @@
+"""How `generate`, `chat` and `demo` load a model: with a sign of life on a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pajamas.aliases import DEFAULT_MODEL
+from pajamas.cli import output
+from pajamas.cli.state import plugin_host
+from pajamas.core import run
+
+if TYPE_CHECKING:
+    from pajamas.runtime import Runtime
+
+
+def load(
+    ctx: click.Context,
+    *,
+    model: str | None,
+    backend: str | None = None,
+    isolated: bool = False,
+    explain: bool = False,
+    **options: Any,
+) -> Runtime:
+    """Load `model`, and with `explain` say which backend was chosen and why."""
+    with output.progress(keep=False) as progress, contextlib.ExitStack() as stack:
+        if sys.stderr.isatty():
+            stack.enter_context(progress.stage(f"Loading {model or DEFAULT_MODEL}", None, ""))
+        runtime = run(
+            "load",
+            path=model,
+            backend=backend,
+            isolated=isolated,
+            progress=progress,
+            host=plugin_host(ctx),
+            **{name: value for name, value in options.items() if value is not None},
+        )
+    if explain:
+        for reason in runtime.reasons:
+            output.say(reason, err=True)
+    return runtime
