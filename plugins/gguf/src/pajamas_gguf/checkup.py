@@ -1,7 +1,8 @@
-"""Whether the engine can load a file at all, and what it would take: tried in a child process, without its weights.
+"""Whether the engine survives a file, and how much memory it takes: tried in a child process.
 
-A header can be sound as a file and still abort the engine (a head count of zero, a shape that an assertion forbids).
-The child loads everything but tensor data and builds the compute graphs; if it dies, only it dies.
+A header can be sound as a file and still abort the engine (a head count of zero, a negative epsilon). The child loads
+all but the weights and lays out every buffer for the wanted context; then it maps the weights and computes two tokens,
+because some assertions wait until then. If it dies, only it dies.
 """
 
 from __future__ import annotations
@@ -10,20 +11,30 @@ from pathlib import Path
 from typing import Any
 
 from attrs import asdict
+
 from pajamas.errors import EngineError, ModelFileError
 from pajamas.types import LoadOptions, MemoryUse
-
 from pajamas_gguf import child, engine
 from pajamas_gguf.memory_log import read_memory
 from pajamas_gguf.parameters import resolve
 
 _TIMEOUT = 120.0
+_SLOWEST_DISK = 20e6  # bytes a second
+_TRIAL_CONTEXT = 256
 
 
 def check(
-    path: Path, options: LoadOptions, contexts: tuple[int, ...], trained_context: int, *, extra_buffers: bool
+    path: Path,
+    options: LoadOptions,
+    contexts: tuple[int, ...],
+    trained_context: int,
+    *,
+    extra_buffers: bool,
+    compute: bool = True,
 ) -> dict[int, MemoryUse]:
     """Memory for each context length of `contexts`, if the engine accepts the file.
+
+    :param compute: read the weights and compute with them; without it, a header is enough.
 
     Raises:
         ModelFileError: the engine refuses the model, or dies of it.
@@ -31,9 +42,9 @@ def check(
     """
     request = {
         "path": str(path), "options": asdict(options), "contexts": contexts, "trained": trained_context,
-        "extra_buffers": extra_buffers,
+        "extra_buffers": extra_buffers, "compute": compute,
     }  # fmt: skip
-    found = child.run(__name__, request, _TIMEOUT)
+    found = child.run(__name__, request, _TIMEOUT + path.stat().st_size / _SLOWEST_DISK)
     if isinstance(found, child.Crash):
         raise ModelFileError(
             f"{path.name} cannot be loaded",
@@ -79,7 +90,25 @@ def _examine(path: Path, request: dict[str, Any]) -> dict[str, Any]:
             return {"no_context": engine.last_error()}
         memory[length] = asdict(read_memory(lines, lib.llama_model_size(model)))
         lib.llama_free(context)
+    if request["compute"]:
+        _compute(path, request)
     return {"memory": memory}
+
+
+def _compute(path: Path, request: dict[str, Any]) -> None:
+    """A batch of two tokens and a single one. Only dying of it counts: numbers are judged where they are used."""
+    lib = engine.library()
+    # Mapped and not repacked: it takes no memory of its own, and reads what the session will read next.
+    options = LoadOptions(**{**request["options"], "context_length": _TRIAL_CONTEXT, "device": "cpu", "gpu_layers": 0})
+    parameters = resolve(options, request["trained"], extra_buffers=False)
+    params, kept = parameters.for_model()
+    model = lib.llama_model_load_from_file(str(path).encode(), params)
+    context = lib.llama_init_from_model(model, parameters.for_context(outputs=1)) if model else None
+    if context:
+        for tokens in ((0, 1), (0,)):
+            batch = lib.llama_batch_get_one((lib.llama_token * len(tokens))(*tokens), len(tokens))
+            lib.llama_decode(context, batch)
+    del kept
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pajamas.types import LoadOptions
-
 from pajamas_gguf import checkup, probe
 
 
@@ -25,6 +24,11 @@ def predict(gguf_path: Path, contexts: tuple[int, ...]) -> Mapping[int, int]:
     """
     found = probe.probed()
     uses = checkup.check(
-        gguf_path, LoadOptions(), contexts, trained_context=0, extra_buffers=found is None or found.extra_buffers
+        gguf_path,
+        LoadOptions(),
+        contexts,
+        trained_context=0,
+        extra_buffers=found is None or found.extra_buffers,
+        compute=False,
     )
     return {context: use.total for context, use in uses.items()}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import frozen
+
 from pajamas.errors import DeviceNotFound, UnsupportedFeature, UsageError
 from pajamas.types import LoadOptions
-
 from pajamas_gguf import devices, engine
 from pajamas_gguf.cores import usable_cores
 
@@ -20,6 +20,7 @@ _SIXTEEN_BIT_OR_MORE = ("f32", "f16", "bf16")
 _BATCH = 2048
 _COMPUTED_AT_ONCE = 512
 _MAX_SEQUENCES = 256  # LLAMA_MAX_SEQ
+_MAX_CELLS = 1 << 24  # beyond it the engine needs minutes before it finds that the memory is not there
 _AUTO = -1
 _LOAD_READ, _LOAD_MMAP = 0, 1
 
@@ -100,6 +101,12 @@ def resolve(options: LoadOptions, trained_context: int, *, extra_buffers: bool) 
             f"a {kv_type} key/value cache needs flash attention",
             "llama.cpp reads quantized values only there",
             "leave flash attention on, or use f16",
+        )
+    if (options.context_length or 0) * options.max_sequences > _MAX_CELLS:
+        raise UsageError(
+            f"a context of {options.context_length:,} tokens for {options.max_sequences} sequences is too long",
+            f"together they may have {_MAX_CELLS:,}",
+            "",
         )
     gpus = devices.chosen(options.device, devices.find_devices())
     if options.gpu_layers and not gpus:

@@ -34,6 +34,7 @@ class Grammar:
     """
 
     def __init__(self, text: str, model: Model) -> None:
+        model.need_texts()
         _try_in_child(text, model.path)
         lib = engine.library()
         engine.forget_errors()

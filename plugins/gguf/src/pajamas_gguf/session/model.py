@@ -46,6 +46,8 @@ class Model:
         self._lib = lib
         self._vocabulary = lib.llama_model_get_vocab(pointer)
         self._metadata = metadata
+        # Asked for a text without one, the engine aborts the process.
+        self._has_texts = lib.llama_vocab_type(self._vocabulary) != _NO_VOCABULARY
         self._pieces: dict[int, bytes] = {}
         self.vocabulary_size: int = lib.llama_vocab_n_tokens(self._vocabulary)
         self.size: int = lib.llama_model_size(pointer)
@@ -77,8 +79,7 @@ class Model:
         Raises:
             EngineError: the model has no vocabulary, or the text is too long for the engine (2^31 bytes).
         """
-        if self._lib.llama_vocab_type(self._vocabulary) == _NO_VOCABULARY:
-            raise EngineError("this model has no vocabulary", "its file names no tokenizer", "give token ids, not text")
+        self.need_texts()
         data = text.encode("utf-8", "replace")  # a lone surrogate becomes "?"
         room = len(data) + 16
         while True:
@@ -111,6 +112,7 @@ class Model:
 
     def detokenize(self, tokens: list[int]) -> str:
         """The text, special tokens included; bytes that are no UTF-8 become U+FFFD."""
+        self.need_texts()
         self.check_tokens(tokens)
         array = (ctypes.c_int32 * len(tokens))(*tokens)
         room = 16 * len(tokens) + 64
@@ -123,8 +125,10 @@ class Model:
         raise EngineError("llama.cpp cannot turn these tokens into text", engine.last_error(), "")
 
     def piece(self, token: int) -> bytes:
-        """The bytes that one token stands for; a special token's are its text."""
+        """The bytes that one token stands for; a special token's are its text. No bytes without a vocabulary."""
         known = self._pieces.get(token)
+        if known is None and not self._has_texts:
+            return b""
         if known is None:
             buffer = ctypes.create_string_buffer(256)
             length = self._lib.llama_token_to_piece(self._vocabulary, token, buffer, 256, 0, True)
@@ -143,3 +147,12 @@ class Model:
         if tokens and (min(tokens) < 0 or max(tokens) >= self.vocabulary_size):
             wrong = next(token for token in tokens if not 0 <= token < self.vocabulary_size)
             raise UsageError(f"no token {wrong}", f"the vocabulary has {self.vocabulary_size:,} tokens", "")
+
+    def need_texts(self) -> None:
+        """Refuse what needs the texts of tokens.
+
+        Raises:
+            EngineError: the model has no vocabulary.
+        """
+        if not self._has_texts:
+            raise EngineError("this model has no vocabulary", "its file names no tokenizer", "give token ids, not text")
