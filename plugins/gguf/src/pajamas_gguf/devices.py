@@ -6,8 +6,8 @@ import ctypes
 from typing import Any
 
 from attrs import frozen
-from pajamas.errors import DeviceNotFound
 
+from pajamas.errors import DeviceNotFound
 from pajamas_gguf import engine
 
 WORDS = ("cuda", "metal", "cpu")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pajamas.types import LoadOptions
-
 from pajamas_gguf import devices, engine
 from pajamas_gguf.parameters import resolve
 
