@@ -86,7 +86,8 @@ def test_a_call_that_the_template_writes_is_read_back(name, arguments):
     ("template", "why"),
     [
         ("{{ messages }}", "no place for them"),
-        ("{% if tools %}{{ tools }}<tool_call>{name}\n<arg_key>{key}</arg_key>{% endif %}", "format that pajamas"),
+        ("{{ tools }}<tool_call>name\n<arg_key>{{ x['\"name\"'] }}</arg_key>", "format that pajamas"),
+        ('{{ tools }}<tool_calls>[{"name": 1}]</tool_calls> in <tool_call>', "format that pajamas"),
         ("{{ tools }}", "format that pajamas"),
     ],
 )
