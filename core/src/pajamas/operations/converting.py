@@ -166,8 +166,6 @@ def convert(
 
 def _make(result: ConvertResult, target: Target, choice: Choice, job: QuantizeJob, command: str) -> ConvertResult:
     try:
-        if not job.dry_run:
-            job.output.parent.mkdir(parents=True, exist_ok=True)
         artifact = choice.backend.quantize(job)
         if job.dry_run:
             return evolve(result, artifacts=(*result.artifacts, artifact))
