@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
+from chat_templates import template_text
 from pajamas.chat.formats import ToolFormat, require_tool_format, think_tags, tool_format
 from pajamas.chat.parser import chat_parser
 from pajamas.chat.template import render
 from pajamas.errors import UnsupportedFeature
 
-ROOT = Path(__file__).parents[2]
-TEMPLATES = ROOT.parent / "shared" / "data" / "chat-templates"
-TINY = ROOT / "plugins" / "tiny" / "src" / "pajamas_tiny" / "model" / "chat_template.jinja"
 FORMATS = {
     "tiny": ToolFormat.HERMES,
     "Qwen-Qwen3-0.6B.jinja": ToolFormat.HERMES,
@@ -43,13 +40,6 @@ TOOL = {
 }
 ARGUMENTS = {"place": 'Zürich\n</tool_call> "x" <b>', "days": 2, "exact": True, "more": {"a": [1.5, None, "}"]}}
 SPECIAL_TOKENS = {"bos_token": "<bos>", "eos_token": "<eos>"}
-
-
-def template_text(name):
-    path = TINY if name == "tiny" else TEMPLATES / name
-    if not path.exists():
-        pytest.skip(f"../shared/data/chat-templates/{name} is not here")
-    return path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
+from chat_templates import template_text
 from pajamas.chat.mode import Thinking, default_sampling, mode_variables, resolved_mode, thinking
 from pajamas.errors import TemplateError, UnsupportedFeature
 from pajamas.types import Sampling
-
-ROOT = Path(__file__).parents[2]
-TEMPLATES = ROOT.parent / "shared" / "data" / "chat-templates"
-TINY = ROOT / "plugins" / "tiny" / "src" / "pajamas_tiny" / "model" / "chat_template.jinja"
 
 DEFAULT_OFF = "{% if thinking %}<think>{% endif %}"
 DEFAULT_CLOSED = "{% if not enable_thinking %}<think></think>{% endif %}"
 ALWAYS = "{{ messages[0].content }}<think>\n"
 HISTORY = "{{ messages[0].content.split('</think>')[-1] }}"
-
-
-def template_text(name):
-    path = TINY if name == "tiny" else TEMPLATES / name
-    if not path.exists():
-        pytest.skip(f"../shared/data/chat-templates/{name} is not here")
-    return path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -8,22 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from chat_templates import template_text
 from pajamas.chat.template import check_variables, render
 from pajamas.errors import TemplateError, UnsupportedFeature, UsageError
 
 TESTS = Path(__file__).parent
-ROOT = TESTS.parents[1]
-TEMPLATES = ROOT.parent / "shared" / "data" / "chat-templates"
-TINY = ROOT / "plugins" / "tiny" / "src" / "pajamas_tiny" / "model" / "chat_template.jinja"
 GOLDENS = json.loads((TESTS / "chat_goldens.json").read_text(encoding="utf-8"))
 USER = {"role": "user", "content": "Hello"}
-
-
-def template_text(name):
-    path = TINY if name == "tiny" else TEMPLATES / name
-    if not path.exists():
-        pytest.skip(f"../shared/data/chat-templates/{name} is not here")
-    return path.read_text(encoding="utf-8")
 
 
 def golden_prompt(name, conversation):

@@ -9,6 +9,7 @@ from typing import Any
 from attrs import evolve, fields
 
 from pajamas.chat.formats import MISTRAL_THINK_TAGS, THINK_TAGS, is_harmony
+from pajamas.chat.sandbox import undeclared_variables
 from pajamas.chat.template import compile_template, render
 from pajamas.errors import TemplateError, UnsupportedFeature
 from pajamas.types import Mode, Sampling
@@ -35,8 +36,6 @@ def switch(template: str) -> str | None:
     Raises:
         TemplateError: the template is broken.
     """
-    from pajamas.chat.sandbox import undeclared_variables
-
     compile_template(template)  # says what is wrong with a broken one
     declared = undeclared_variables(template)
     return next((name for name in _VARIABLES if name in declared), None)

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from jinja2 import nodes, pass_context
 from jinja2.exceptions import SecurityError, TemplateError
 from jinja2.ext import Extension, loopcontrols
+from jinja2.meta import find_undeclared_variables
 from jinja2.parser import Parser
 from jinja2.runtime import Context, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -224,8 +225,6 @@ def _strftime_now(format: str) -> str:
 
 def undeclared_variables(template: str) -> frozenset[str]:
     """The variables that a template reads from its caller."""
-    from jinja2.meta import find_undeclared_variables
-
     return frozenset(find_undeclared_variables(environment().parse(template)))
 
 
