@@ -12,11 +12,11 @@ from pajamas_gguf.session.features import EMBEDDING, GENERATING
 _INSTALL = "pip install pajamas-gguf"
 
 
-def describe() -> BackendInfo:
+def describe(thorough: bool = False) -> BackendInfo:
     """Versions from metadata, devices and fallbacks from the remembered probe.
 
     Before the first probe of a build its devices are those that its libraries are made for; whether they are here, the
-    first load finds out.
+    first load finds out, or this with `thorough`.
     """
     version = engine.version()
     unavailable = fix = None
@@ -25,7 +25,7 @@ def describe() -> BackendInfo:
     if version is None or importlib.util.find_spec("llama_cpp") is None:
         unavailable, fix = f"{engine.DISTRIBUTION} is not installed", _INSTALL
     else:
-        found = probe.probed()
+        found = probe.probe() if thorough else probe.probed()
         if found is None:
             devices = probe.built_for()
             notes = ("this build of llama.cpp was not tried on this machine yet: the first load does it",)

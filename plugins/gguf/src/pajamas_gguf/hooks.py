@@ -14,10 +14,10 @@ FORMAT = "gguf"
 
 
 @hookimpl
-def describe() -> BackendInfo:
+def describe(thorough: bool) -> BackendInfo:
     from pajamas_gguf.backend import describe
 
-    return describe()
+    return describe(thorough)
 
 
 @hookimpl
