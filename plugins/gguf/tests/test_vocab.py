@@ -17,8 +17,9 @@ from pajamas.errors import ModelFileError, UnsupportedModel
 from pajamas.gguf_header import read_header
 from pajamas.modelfiles import LocalFiles
 from pajamas_gguf.convert.vocab import vocab_keys, write_vocab
-from vocab_families import FAMILIES, llama2, phi3, qwen3
-from vocab_models import added, summary, write
+from vocab_families import FAMILIES, qwen3
+from vocab_families_spm import llama2, phi3
+from vocab_models import added, model_file, pieces, summary, write
 
 GOLDENS = json.loads(Path(__file__).with_name("vocab_goldens.json").read_text(encoding="utf-8"))
 
@@ -107,6 +108,14 @@ def test_an_added_token_has_the_text_and_type_of_its_flags(tmp_path, token, text
     assert (keys["tokenizer.ggml.tokens"][463], keys["tokenizer.ggml.token_type"][463]) == (text, kind)
 
 
+def test_a_space_in_a_merge_does_not_read_as_its_middle(tmp_path):
+    files = qwen3()
+    files["tokenizer.json"]["model"]["vocab"] |= {"x ": 470, "x y": 471}
+    files["tokenizer.json"]["model"]["merges"] = [["x ", "y"]]
+
+    assert keys_of(tmp_path, files)["tokenizer.ggml.merges"] == ["xĠ y"]
+
+
 def test_templates_in_files_have_their_order_of_precedence(tmp_path):
     files = qwen3()
     assert keys_of(tmp_path, files)["tokenizer.chat_template"] == "from tokenizer_config.json"
@@ -135,6 +144,15 @@ def test_sentencepiece_without_its_model_says_what_that_costs(tmp_path):
 
     assert whole.notes == ()
     assert "tokenizer.model" in bare.notes[0]
+
+
+def test_sentencepiece_without_byte_tokens_says_what_that_costs(tmp_path):
+    files = llama2()
+    files["tokenizer.model"] = model_file([piece for piece in pieces() if piece[0] != "<0x0A>"])
+
+    _, facts = convert(tmp_path, files)
+
+    assert "lacks 1 of the 256 byte tokens" in facts.notes[0]
 
 
 def test_special_cases_of_the_llama_family(tmp_path):

@@ -30,7 +30,7 @@ def name_of(folder, pre, vocabulary=(), model_type="llama", **model):
     [
         (steps(split(QWEN2), BYTES), "qwen2"),
         (steps(split(QWEN2, "Removed", invert=True), BYTES), "qwen2"),
-        (steps(split(LLAMA3), BYTES), "dbrx"),
+        (steps(split(LLAMA3), BYTES), "llama-bpe"),
         (steps(split(GPT4O), BYTES), "gpt-4o"),
         (steps(split(TEKKEN), BYTES), "tekken"),
         (GPT2_BYTES, "gpt-2"),
@@ -57,6 +57,8 @@ def test_steps_have_a_name(tmp_path, pre, name):
         (LLAMA3, ["<｜begin▁of▁sentence｜>"], "llama-bpe"),
         (LLAMA3, ["[INST]"], "pixtral"),
         (QWEN2, ["<｜begin▁of▁sentence｜>"], "deepseek-r1-qwen"),
+        (LLAMA3, ["<|im_sep|>"], "dbrx"),
+        (LLAMA3, ["<|im_sep|>", "<|begin_of_text|>"], "llama-bpe"),
         (GPT4O, ["<|begin_of_text|>"], "llama4"),
     ],
 )
@@ -65,7 +67,10 @@ def test_a_familys_own_tokens_decide_between_names_of_one_pattern(tmp_path, patt
 
 
 def test_llama_3_is_known_by_its_way_to_merge_as_well(tmp_path):
-    assert name_of(tmp_path, steps(split(LLAMA3), BYTES), ignore_merges=True) == "llama-bpe"
+    pre = steps(split(LLAMA3), BYTES)
+
+    assert name_of(tmp_path, pre, model_type="phi3") == "dbrx"
+    assert name_of(tmp_path, pre, model_type="phi3", ignore_merges=True) == "llama-bpe"
 
 
 def test_vocabularies_of_single_digits_are_known_by_family(tmp_path):

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from vocab_families_spm import (
+    llama2,
+    llama2_with_added_tokens,
+    llama2_without_tokenizer_model,
+    mistral_v3,
+    phi3,
+)
 from vocab_models import (
     BYTES,
     DIGITS,
@@ -17,9 +24,6 @@ from vocab_models import (
     byte_level,
     config,
     decoder_of,
-    model_file,
-    pieces,
-    sentencepiece_json,
     special,
     split,
     steps,
@@ -179,6 +183,56 @@ def mistral_nemo():
     }
 
 
+def odd_listed_tokens(family="qwen2", architecture="Qwen2ForCausalLM"):
+    """Tokens that are special only because tokenizer_config.json names or lists them."""
+    names = ["<|endoftext|>", "<named>", "<listed>", "Ġnamed", "Ġlisted", "<plain>", "ünï"]
+    tokenizer = byte_level(steps(split(QWEN2), BYTES), names)
+    for id_, token in enumerate(tokenizer["added_tokens"]):
+        token["special"], token["normalized"] = False, id_ in (3, 4)
+    return {
+        "tokenizer.json": tokenizer,
+        "tokenizer_config.json": {
+            "tokenizer_class": "Qwen2Tokenizer" if family == "qwen2" else "PreTrainedTokenizerFast",
+            "bos_token": "<named>",
+            "image_token": "Ġnamed",
+            "additional_special_tokens": ["<listed>", "Ġlisted"],
+            "add_eos_token": True,
+        },
+        "config.json": config(architecture, family, 470, eos_token_id=456),
+    }
+
+
+def odd_listed_tokens_of_a_llama():
+    return odd_listed_tokens("llama", "LlamaForCausalLM")
+
+
+def odd_post_processor():
+    """BERT's way to mark texts; the class would name <|endoftext|>, but is not used in this family."""
+    names = ["<s>", "</s>", "<sep>"]
+    tokenizer = byte_level(steps(split(TEKKEN), BYTES), names)
+    tokenizer["post_processor"] = {
+        "type": "RobertaProcessing", "sep": ["<sep>", 458], "cls": ["<s>", 456], "trim_offsets": True,
+        "add_prefix_space": False,
+    }  # fmt: skip
+    return {
+        "tokenizer.json": tokenizer,
+        "tokenizer_config.json": {"tokenizer_class": "GPT2Tokenizer", "eos_token": "</s>", "cls_token": "</s>"},
+        "config.json": config("MistralForCausalLM", "mistral", 460),
+    }
+
+
+def odd_separator():
+    """A template that puts one token between two texts."""
+    tokenizer = byte_level(steps(split(LLAMA3), BYTES), ["<s>", "<sep>"])
+    ids = {"<sep>": 457}
+    tokenizer["post_processor"] = template([A], [A, special("<sep>"), B], ids)
+    return {
+        "tokenizer.json": tokenizer,
+        "tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast", "sep_token": "<sep>"},
+        "config.json": config("LlamaForCausalLM", "llama", 460),
+    }
+
+
 def phi4():
     names = ["<|dummy_0|>", "<|endoftext|>", "<|fim_prefix|>", "<|im_start|>", "<|im_end|>", "<|im_sep|>"]
     tokenizer = byte_level(steps(split(LLAMA3, "Removed", invert=True), BYTES), names, post=GPT2_BYTES)
@@ -204,6 +258,7 @@ def phi4_mini():
     tokenizer["added_tokens"][5]["special"] = False
     return {
         "tokenizer.json": tokenizer,
+        "tokenizer.model": b"not read beside GPT2Tokenizer",
         "vocab.json": tokenizer["model"]["vocab"],
         "tokenizer_config.json": {
             "tokenizer_class": "GPT2Tokenizer",
@@ -233,97 +288,12 @@ def smollm():
     }
 
 
-_ENDS = [added(0, "<unk>"), added(1, "<s>"), added(2, "</s>")]
-
-
-def llama2(**tokens):
-    size = len(pieces())
-    old = {"lstrip": False, "rstrip": False, "single_word": False, "normalized": False, "__type": "AddedToken"}
-    return {
-        "tokenizer.model": model_file(pieces()),
-        "tokenizer.json": sentencepiece_json(pieces(), _ENDS),
-        "tokenizer_config.json": {
-            "tokenizer_class": "LlamaTokenizer",
-            "add_bos_token": True,
-            "add_eos_token": False,
-            "bos_token": {"content": "<s>", **old},
-            "eos_token": {"content": "</s>", **old},
-            "unk_token": {"content": "<unk>", **old},
-            "pad_token": None,
-            **tokens,
-        },
-        "config.json": config("LlamaForCausalLM", "llama", size, bos_token_id=1, eos_token_id=2, pad_token_id=0),
-    }
-
-
-def llama2_with_added_tokens():
-    size = len(pieces())
-    more = [
-        added(size, "[PAD]"),
-        added(size + 1, "<|im_end|>", special=False),
-        added(size + 2, "▁<PRE>", special=False),
-    ]
-    files = llama2(pad_token="[PAD]", add_prefix_space=True, added_tokens_decoder=decoder_of([*_ENDS, *more]))
-    files["added_tokens.json"] = {"[PAD]": size, "<|im_end|>": size + 1, "▁<PRE>": size + 2, "<far>": size + 100}
-    files["config.json"] |= {"vocab_size": size + 5}
-    del files["tokenizer.json"]
-    return files
-
-
-def llama2_without_tokenizer_model():
-    files = llama2()
-    size = len(pieces())
-    files["tokenizer.json"]["added_tokens"] = [*_ENDS, added(size, "<pad>"), added(size + 1, "<tool>", special=False)]
-    files["tokenizer_config.json"] |= {"tokenizer_class": "LlamaTokenizerFast", "pad_token": "<pad>"}
-    del files["tokenizer.model"]
-    return files
-
-
-def mistral_v3():
-    controls = [(text, 0.0, 3) for text in ("[INST]", "[/INST]", "[TOOL_CALLS]", "[control_8]")]
-    base = pieces()
-    base[3:3] = controls
-    tokens = [added(id_, base[id_][0]) for id_ in range(7)]
-    return {
-        "tokenizer.model": model_file(base),
-        "tokenizer.json": sentencepiece_json(base, tokens),
-        "tokenizer_config.json": {
-            "tokenizer_class": "LlamaTokenizer",
-            "add_bos_token": True,
-            "add_eos_token": False,
-            "add_prefix_space": True,
-            "added_tokens_decoder": decoder_of(tokens),
-            "bos_token": "<s>",
-            "eos_token": "</s>",
-            "unk_token": "<unk>",
-            "chat_template": "[INST]",
-        },
-        "config.json": config("MistralForCausalLM", "mistral", len(base), bos_token_id=1, eos_token_id=2),
-    }
-
-
-def phi3():
-    size = len(pieces())
-    names = ["<|endoftext|>", "<|assistant|>", "<|placeholder1|>", "<|system|>", "<|end|>", "<|user|>"]
-    more = [added(size + id_, text, rstrip=id_ > 0) for id_, text in enumerate(names)]
-    tokens = [*_ENDS[:2], added(2, "</s>", special=False, rstrip=True), *more]
-    files = llama2(
-        add_bos_token=False,
-        added_tokens_decoder=decoder_of(tokens),
-        eos_token="<|endoftext|>",
-        pad_token="<|endoftext|>",
-    )
-    files["tokenizer.json"]["added_tokens"] = tokens
-    files["added_tokens.json"] = {token["content"]: token["id"] for token in more}
-    files["config.json"] = config("Phi3ForCausalLM", "phi3", size + 20, bos_token_id=1, eos_token_id=size)
-    return files
-
-
 FAMILIES = {
     make.__name__: make
     for make in (
         qwen2_without_tokenizer_json, qwen3, qwen3_moe, qwen3_that_names_little, deepseek_r1_qwen, llama3,
-        llama3_that_ends_texts, mistral_nemo, phi4, phi4_mini, smollm, llama2, llama2_with_added_tokens,
+        llama3_that_ends_texts, mistral_nemo, phi4, phi4_mini, smollm, odd_listed_tokens,
+        odd_listed_tokens_of_a_llama, odd_post_processor, odd_separator, llama2, llama2_with_added_tokens,
         llama2_without_tokenizer_model, mistral_v3, phi3,
     )
 }  # fmt: skip

@@ -9,7 +9,7 @@ The patterns are those of the models' own tokenizer.json; what llama.cpp does un
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from pajamas.errors import UnsupportedModel
@@ -48,11 +48,14 @@ _NAMES: dict[tuple[str, ...], str] = {
     ("[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", _HAN, _DIGITS): "deepseek-coder",
 }
 
+_LLAMA3 = {"<|begin_of_text|>"}
+_OPENAI = {"<|endofprompt|>", "<|im_sep|>"}
+
 # What transformers builds for a tokenizer class whose model ships no tokenizer.json.
 _CLASS_NAMES = {"Qwen2Tokenizer": "qwen2", "GPT2Tokenizer": "gpt-2"}
 
 
-def pre_tokenizer(files: TokenizerFiles, vocabulary: Container[str]) -> str:
+def pre_tokenizer(files: TokenizerFiles, vocabulary: Set[str]) -> str:
     """The name for `tokenizer.ggml.pre`; `vocabulary` holds every token's text.
 
     Raises:
@@ -70,7 +73,7 @@ def pre_tokenizer(files: TokenizerFiles, vocabulary: Container[str]) -> str:
     return _variant(name, files, vocabulary)
 
 
-def _variant(name: str, files: TokenizerFiles, vocabulary: Container[str]) -> str:
+def _variant(name: str, files: TokenizerFiles, vocabulary: Set[str]) -> str:
     """The name among those that share a pattern: they differ in special tokens and in llama.cpp's defaults."""
     deepseek = "<｜begin▁of▁sentence｜>" in vocabulary
     match name:
@@ -78,11 +81,10 @@ def _variant(name: str, files: TokenizerFiles, vocabulary: Container[str]) -> st
             return "deepseek-r1-qwen"
         case "llama-bpe" if "[INST]" in vocabulary:
             return "pixtral"  # Mistral's vocabulary with Llama 3's pattern
-        case "llama-bpe" if not (
-            files.model.get("ignore_merges") is True or deepseek or "<|begin_of_text|>" in vocabulary
-        ):
-            return "dbrx"  # OpenAI's cl100k vocabulary, as Phi-4 has it
-        case "gpt-4o" if "<|begin_of_text|>" in vocabulary:
+        case "llama-bpe" if not (files.model.get("ignore_merges") is True or deepseek or _LLAMA3 & vocabulary):
+            # The same pattern without Llama 3's way to merge: OpenAI's cl100k vocabulary, as Phi-4 has it.
+            return "llama-bpe" if files.family == "llama" and not _OPENAI & vocabulary else "dbrx"
+        case "gpt-4o" if _LLAMA3 & vocabulary:
             return "llama4"
         case "starcoder" if files.family == "llama":
             return "refact" if "<fim_prefix>" in vocabulary else "smollm"

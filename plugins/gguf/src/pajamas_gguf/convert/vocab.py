@@ -31,6 +31,7 @@ _NO_SCORES = (
     "this SentencePiece tokenizer comes without tokenizer.model, so its tokens have no scores, and llama.cpp splits "
     "many words differently from the original: put the base model's tokenizer.model beside it and convert again"
 )
+_NO_BYTES = "llama.cpp's process dies on text that needs them"
 
 
 @frozen(kw_only=True)
@@ -71,8 +72,20 @@ def write_vocab(files: ModelFiles, config: Mapping[str, Any], writer: gguf.GGUFW
         size=len(keys["tokenizer.ggml.tokens"]),
         tokenizer_digest=_digest(json.dumps(tokens, ensure_ascii=False, sort_keys=True)),
         template_digest=None if template is None else _digest(template),
-        notes=(_NO_SCORES,) if set(keys.get("tokenizer.ggml.scores", ())) == {spm.ADDED_SCORE} else (),
+        notes=_notes(keys),
     )
+
+
+def _notes(keys: Mapping[str, Any]) -> tuple[str, ...]:
+    if keys["tokenizer.ggml.model"] != "llama":
+        return ()
+    notes = []
+    if set(keys["tokenizer.ggml.scores"]) == {spm.ADDED_SCORE}:
+        notes.append(_NO_SCORES)
+    missing = {f"<0x{byte:02X}>" for byte in range(256)}.difference(keys["tokenizer.ggml.tokens"])
+    if missing:
+        notes.append(f"this SentencePiece tokenizer lacks {len(missing)} of the 256 byte tokens: {_NO_BYTES}")
+    return tuple(notes)
 
 
 def vocab_keys(files: ModelFiles, config: Mapping[str, Any]) -> dict[str, Any]:
