@@ -205,6 +205,54 @@ def test_a_closed_session_says_so(tiny_q4, load_session):
             use()
 
 
+def test_closing_ends_an_open_answer(tiny_q4, load_session):
+    session = load_session(tiny_q4)
+    stream = session.generate(GenerateRequest(prompt=PROMPT))
+    next(stream)
+    session.close()
+
+    assert list(stream) == []
+
+
+def test_closing_waits_for_an_answer_of_another_thread(tiny_q4, load_session):
+    session = load_session(tiny_q4)
+    reasons = []
+    started = threading.Event()
+
+    def read():
+        for chunk in session.generate(GenerateRequest(prompt=PROMPT, sampling=GREEDY, ignore_eos=True)):
+            started.set()
+            reasons.append(chunk.finish_reason)
+
+    other = threading.Thread(target=read)
+    other.start()
+    assert started.wait(30)
+    session.close()
+    other.join(30)
+
+    # It is cancelled in the middle of a token, or closed between two.
+    assert not other.is_alive() and len(reasons) < 4000
+
+
+def test_a_forgotten_session_frees_its_memory(tiny_q4):
+    import gc
+    import weakref
+
+    from pajamas.types import Artifact, LoadOptions
+    from pajamas_gguf.session.load import load
+
+    session = load(Artifact(path=tiny_q4, format="gguf"), LoadOptions(threads=2))
+    ask(session)
+    context, model = session._context.close, session._model.close
+    gone = weakref.ref(session)
+    gc.disable()  # by reference counts alone
+    try:
+        del session
+        assert gone() is None and not context.alive and not model.alive
+    finally:
+        gc.enable()
+
+
 def test_facts_of_the_session(session):
     assert session.backend == "gguf"
     assert session.architecture.model_type == "qwen3"

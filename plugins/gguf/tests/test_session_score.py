@@ -132,6 +132,15 @@ def test_leaving_a_score_early_frees_the_session(exact):
     assert all_rows(exact, [1, 2]).shape == (2, 4096)
 
 
+def test_a_cancelled_score_is_an_error(exact):
+    blocks = exact.score(exact.tokenize(TEXT) * 2)
+    next(blocks)
+    exact.cancel()
+
+    with pytest.raises(EngineError, match="broken off"):
+        list(blocks)
+
+
 def test_embeddings_are_unit_vectors_that_know_likeness(tiny_bf16, load_session):
     session = load_session(tiny_bf16, embeddings=True)
     texts = ["The cat sat on the mat.", "The cat sat on the rug.", "7 + 8 = 15"]

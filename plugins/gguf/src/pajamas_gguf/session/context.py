@@ -14,6 +14,8 @@ from pajamas_gguf.session.batch import Batch
 from pajamas_gguf.session.interrupt import Interrupt
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from pajamas_gguf.parameters import Parameters
@@ -22,8 +24,11 @@ if TYPE_CHECKING:
 _NO_SLOT, _STOPPED = 1, 2
 
 
-class Stopped(Exception):
+class Stopped(EngineError):
     """The computation was broken off because somebody asked for it. What it had done was taken back."""
+
+    def __init__(self) -> None:
+        super().__init__("the computation was broken off", "it was cancelled", "")
 
 
 class Context:
@@ -45,16 +50,25 @@ class Context:
                 f"try a shorter context than {parameters.context_length:,} tokens, or other options",
             )
         self.pointer: int = pointer
-        self.close = weakref.finalize(self, lib.llama_free, pointer)
+        # The model goes with it, so that it is not freed before: the engine still reads it then.
+        self.close = weakref.finalize(self, _free, lib.llama_free, pointer, model)
         self.batch = Batch(params.n_batch)
         self.rows: int = params.n_outputs_max
-        self.cancelled = False
         self._model = model
         self._memory = lib.llama_get_memory(pointer)
-        self._interrupt = Interrupt()
-        self._stop = lib.ggml_abort_callback(lambda _user: self._interrupt.requested or self.cancelled)
+        self._interrupt = interrupt = Interrupt()
+        # Not over `self`: a cycle would leave freeing this much memory to the garbage collector.
+        self._stop = lib.ggml_abort_callback(lambda _user: interrupt.wanted)
         self._never = lib.ggml_abort_callback()
         self._views: dict[tuple[int, int], NDArray[np.float32]] = {}
+
+    @property
+    def cancelled(self) -> bool:
+        return self._interrupt.cancelled
+
+    @cancelled.setter
+    def cancelled(self, value: bool) -> None:
+        self._interrupt.cancelled = value
 
     def compute(self) -> None:
         """Compute the batch: one short step, which nothing interrupts.
@@ -128,3 +142,7 @@ class Context:
         if code == _NO_SLOT:
             raise EngineError("llama.cpp finds no room in the key/value cache", engine.last_error(), "ask for less")
         raise EngineError("llama.cpp failed to compute", f"{engine.last_error()} (code {code})", "")
+
+
+def _free(free: Callable[[int], None], pointer: int, _model: Model) -> None:
+    free(pointer)

@@ -41,6 +41,8 @@ class Grammar:
         pointer = lib.llama_sampler_init_grammar(model.vocabulary, text.encode(), b"root")
         if not pointer:
             raise _no_grammar(engine.last_error())
+        # The vocabulary that it refers to lives as long as the model.
+        self._model = model
         self.close = weakref.finalize(self, lib.llama_sampler_free, pointer)
         self._pointer = pointer
         self._lib = lib

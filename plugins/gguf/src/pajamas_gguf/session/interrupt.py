@@ -12,11 +12,18 @@ from typing import Any
 
 
 class Interrupt:
-    """A context manager around a call into the engine; `requested` is what the engine's callback asks."""
+    """A context manager around a call into the engine, whose callback asks `wanted`."""
 
     def __init__(self) -> None:
         self.requested = False
+        """Ctrl-C came."""
+        self.cancelled = False
+        """Somebody, perhaps in another thread, wants the work to end."""
         self._previous: Any = None
+
+    @property
+    def wanted(self) -> bool:
+        return self.requested or self.cancelled
 
     def __enter__(self) -> Interrupt:
         self.requested = False

@@ -32,7 +32,7 @@ class Model:
         params, kept = parameters.for_model()
         interrupt = Interrupt()
         # Between tensors the engine asks whether to go on.
-        callback = lib.llama_progress_callback(lambda _progress, _user: not interrupt.requested)
+        callback = lib.llama_progress_callback(lambda _progress, _user: not interrupt.wanted)
         params.progress_callback = callback
         engine.forget_errors()
         with engine.recorded() as self.load_log, interrupt:

@@ -206,10 +206,10 @@ class GGUFSession:
             self._context.cancelled = True
 
     def close(self) -> None:
-        """Free the model. An answer that another thread is computing is cancelled first."""
+        """Free the model. An answer that is open is closed; one that another thread computes is cancelled first."""
         if self._closed:
             return
-        self.cancel()
+        self._turn.end_stream()
         with self._turn:
             self._closed = True
             self._drop_context()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Generator, Iterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pajamas.errors import EngineError
 
@@ -17,6 +18,7 @@ class Turn:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._owner: int | None = None
+        self._stream: Callable[[], Stream[Any] | None] = lambda: None
 
     def check(self) -> None:
         """Refuse to wait for oneself.
@@ -31,14 +33,22 @@ class Turn:
                 "read it to its end, or close it",
             )
 
-    def take(self) -> None:
+    def take(self, stream: Callable[[], Stream[Any] | None] = lambda: None) -> None:
+        """Wait for the turn; `stream` is a weak reference to the one that takes it, if it is a stream."""
         self.check()
         self._lock.acquire()
         self._owner = threading.get_ident()
+        self._stream = stream
 
     def leave(self) -> None:
         self._owner = None
         self._lock.release()
+
+    def end_stream(self) -> None:
+        """Close the stream that has the turn, whichever thread has opened it."""
+        stream = self._stream()
+        if stream is not None:
+            stream.close()
 
     def __enter__(self) -> None:
         self.take()
@@ -51,7 +61,7 @@ class Stream(Generic[T]):
     """An iterator that takes the turn at its first item and leaves it when it ends, is closed or is forgotten."""
 
     def __init__(self, turn: Turn, items: Callable[[], Iterator[T]], cancel: Callable[[], None]) -> None:
-        self._items = _in_turn(turn, items)
+        self._items = _in_turn(turn, items, weakref.ref(self))
         self._cancel = cancel
 
     def __iter__(self) -> Iterator[T]:
@@ -68,6 +78,9 @@ class Stream(Generic[T]):
             self._cancel()
 
 
-def _in_turn(turn: Turn, items: Callable[[], Iterator[T]]) -> Generator[T]:
-    with turn:
+def _in_turn(turn: Turn, items: Callable[[], Iterator[T]], stream: Callable[[], Stream[T] | None]) -> Generator[T]:
+    turn.take(stream)
+    try:
         yield from items()
+    finally:
+        turn.leave()
