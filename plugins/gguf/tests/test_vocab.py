@@ -182,6 +182,14 @@ def test_mistrals_own_form_alone_is_refused_by_name(tmp_path):
         keys_of(tmp_path, files)
 
 
+def test_another_kind_of_tokenizer_is_refused_by_name(tmp_path):
+    files = qwen3()
+    files["tokenizer.json"]["model"] = {"type": "Unigram", "vocab": [["a", -1.0]]}
+
+    with pytest.raises(UnsupportedModel, match="Unigram"):
+        keys_of(tmp_path, files)
+
+
 def test_a_folder_without_a_tokenizer_is_an_error(tmp_path):
     with pytest.raises(ModelFileError, match="no vocabulary"):
         keys_of(tmp_path, {"config.json": qwen3()["config.json"]})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from pajamas_gguf.convert.vocab_files import AddedToken, TokenizerFiles
 from pajamas_gguf.convert.vocab_tokens import TokenTable, TokenType, looks_special
@@ -95,8 +94,10 @@ def added_tokens(files: TokenizerFiles, vocabulary: Mapping[str, int]) -> dict[i
     qwen = files.loading_class == "Qwen2Tokenizer"  # it makes everything that is listed anywhere special
     named, listed = files.named_texts(), files.extra_texts()
     for text in dict.fromkeys((*named, *listed)):
-        id_ = ids.setdefault(text, max(texts, default=-1) + 1)
-        texts.setdefault(id_, text)
+        if text not in ids:
+            ids[text] = max(texts, default=-1) + 1
+            texts[ids[text]] = text
+        id_ = ids[text]
         known = found.get(id_)
         if known is None or qwen or text in named:
             normalized = known is not None and known.normalized and not qwen
@@ -128,9 +129,3 @@ def _decoded(text: str) -> str:
     if any(letter not in _BYTES for letter in text):
         return text
     return bytes(_BYTES[letter] for letter in text).decode("utf-8", errors="replace")
-
-
-def is_byte_level(tokenizer: Mapping[str, Any]) -> bool:
-    """Whether tokenizer.json is of this kind: BPE that is not the SentencePiece kind with byte fallback."""
-    model = tokenizer.get("model")
-    return isinstance(model, dict) and model.get("type", "BPE") == "BPE" and not model.get("byte_fallback", False)

@@ -153,6 +153,13 @@ def _byte_level_keys(source: TokenizerFiles) -> dict[str, Any]:
             "the converter reads Hugging Face's tokenizer.json",
             "take a repository that has tokenizer.json, or convert with --converter llama.cpp",
         )
+    kind = source.model.get("type", "BPE")  # old files do not say it
+    if kind != "BPE":
+        raise UnsupportedModel(
+            f"the tokenizer of {source.files.origin} is of a kind that these families do not use",
+            f"tokenizer.json has a model of type {str(kind)[:40]!r}",
+            "convert it with --converter llama.cpp",
+        )
     vocabulary = bpe.read_vocabulary(source)
     table = bpe.read_tokens(source, vocabulary)
     return {

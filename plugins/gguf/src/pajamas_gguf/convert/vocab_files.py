@@ -140,7 +140,7 @@ class TokenizerFiles:
     def loading_class(self) -> str:
         """The class that transformers loads these files with, "" for its general one."""
         declared, model_type = self.tokenizer_class, self._model_type or self.family
-        if model_type == "qwen2" or (model_type in ("qwen3", "qwen3_moe") and declared in ("Qwen2Tokenizer", "")):
+        if model_type == "qwen2" or (model_type in ("qwen3", "qwen3_moe") and not declared):
             return "Qwen2Tokenizer"
         if model_type in ("phi3", "mistral", "mixtral"):
             return ""
@@ -173,13 +173,10 @@ class TokenizerFiles:
 
     def text(self, name: str) -> str | None:
         """The text of the file `name`, UTF-8; None if there is none."""
-        size = self.files.sizes().get(name)
-        if size is None:
+        if name not in self.files.sizes():
             return None
-        if size > _MAX_FILE:
-            raise self.error(name, f"{size:,} bytes are too many for a tokenizer")
         try:
-            return self.files.read(name, 0, size).decode("utf-8")
+            return self.bytes(name).decode("utf-8")
         except UnicodeDecodeError as error:
             raise self.error(name, f"it is not UTF-8: {error}") from error
 

@@ -74,7 +74,6 @@ class _SpecialTokens:
                     self._add.setdefault("eos", False)
                 case "RobertaProcessing":
                     self._add |= {"bos": True, "eos": True, "sep": True}
-                    self._tokens["cls"] = self._tokens["cls"] or _first(step.get("cls"), self._tokens["bos"])
                     self._tokens["sep"] = self._tokens["sep"] or _first(step.get("sep"), self._tokens["eos"])
                 case "TemplateProcessing":
                     self._read_template(step)
