@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import tempfile
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,6 +79,10 @@ def locked(folder: Path) -> BaseFileLock:
     import platformdirs
     from filelock import FileLock
 
-    locks = platformdirs.user_cache_path("pajamas", ensure_exists=True) / "locks"
-    locks.mkdir(exist_ok=True)
+    locks = platformdirs.user_cache_path("pajamas") / "locks"
+    try:
+        locks.mkdir(parents=True, exist_ok=True)
+    except OSError:  # no home to write to, as in some containers; the receipt must still be written
+        locks = Path(tempfile.gettempdir()) / f"pajamas-locks-{os.getuid() if hasattr(os, 'getuid') else ''}"
+        locks.mkdir(exist_ok=True)
     return FileLock(locks / f"{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}.lock")

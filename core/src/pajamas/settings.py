@@ -48,7 +48,7 @@ def load() -> Settings:
     path = config_path()
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         if os.environ.get(VARIABLE):
             raise UsageError(f"There is no file {path}", f"{VARIABLE} names it.", f"Unset {VARIABLE}.") from error
         return Settings(path=path)

@@ -32,6 +32,7 @@ class ChatLoop:
         self._conversation = Conversation.start(system)
         self._usage: Usage | None = None
         self._on_terminal = on_terminal
+        self._ended = False
         self._commands: dict[str, tuple[Callable[[str], None], str, str]] = {
             "/help": (self._help, "", "list the commands"),
             "/reset": (self._reset, "", "forget the conversation; the system message stays"),
@@ -40,7 +41,7 @@ class ChatLoop:
             "/load": (self._load, "FILE", "go on with a conversation from a file"),
             "/set": (self._set, "[NAME [VALUE]]", "set an option, unset it without VALUE, or list all"),
             "/stats": (self._stats, "", "counts and speed of the last answer"),
-            "/quit": (self._help, "", "end the program"),
+            "/quit": (self._quit, "", "end the program"),
         }
 
     @property
@@ -60,14 +61,12 @@ class ChatLoop:
                 self._answer(text)
                 return True
             name, _, argument = text.partition(" ")
-            if name == "/quit":
-                return False
             if name not in self._commands:
                 raise UsageError(f"There is no command {name}.", "", "/help lists them.")
             self._commands[name][0](argument.strip())
         except PajamasError as error:
             output.show_error(error)
-        return True
+        return not self._ended
 
     def _answer(self, text: str) -> None:
         """Stream one answer. What was said before Ctrl-C stays in the conversation; a failed turn leaves no trace."""
@@ -111,7 +110,10 @@ class ChatLoop:
             output.say(f"{name + ' ' + argument:<21} {text}")
         output.say()
         output.say("Alt-Enter, or \\ at the end of a line, begins another line of the same message.")
-        output.say("Ctrl-C stops an answer; pressed twice at the prompt it ends the program, as Ctrl-D does.")
+        output.say("Ctrl-C stops an answer. Ctrl-D, or Ctrl-C twice at the prompt, ends the program.")
+
+    def _quit(self, _: str) -> None:
+        self._ended = True
 
     def _reset(self, _: str) -> None:
         self._conversation = self._conversation.reset()

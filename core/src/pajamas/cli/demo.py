@@ -28,7 +28,9 @@ def command(ctx: click.Context, target: str | None) -> None:
     """Take the bundled model through everything: look at it, convert it to Q4_K_M, ask it, measure its speed."""
     refuse_backend(ctx, "demo")
     _title("1. What the model is", f"pajamas info {MODEL}")
-    show_info(run("info", model=MODEL, host=plugin_host(ctx)))
+    with output.progress(keep=False, doing="Reading headers") as progress:
+        found = run("info", model=MODEL, progress=progress, host=plugin_host(ctx))
+    show_info(found)
     _title("2. Conversion to Q4_K_M", f"pajamas convert --model {MODEL} --precision q4_k_m")
     with output.progress() as progress:
         result = run(

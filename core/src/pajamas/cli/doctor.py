@@ -18,7 +18,8 @@ _WIDTH = 5
 def command(ctx: click.Context, as_json: bool) -> None:
     """Try every engine and device, and say what to do about those that do not work. Exits with 1 on a problem."""
     refuse_backend(ctx, "doctor")
-    found = run("doctor", host=plugin_host(ctx))
+    with output.progress(keep=False, doing="Trying the engines"):
+        found = run("doctor", host=plugin_host(ctx))
     if as_json:
         output.print_json(found)
     else:

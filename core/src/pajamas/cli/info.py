@@ -29,7 +29,7 @@ def command(ctx: click.Context, model: str | None, as_json: bool) -> None:
     a .gguf file, or an alias. Only headers are read, also over the network. Sizes of GGUF files are exact.
     """
     refuse_backend(ctx, "info")
-    with output.progress() as progress:
+    with output.progress(keep=False, doing="Reading headers") as progress:
         found = run("info", model=model, progress=progress, host=plugin_host(ctx))
     if as_json:
         output.print_json(found)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pajamas.aliases import DEFAULT_MODEL
 from pajamas.cli import output
 from pajamas.cli.state import plugin_host
 from pajamas.core import run
@@ -27,9 +24,7 @@ def load(
     **options: Any,
 ) -> Runtime:
     """Load `model`, and with `explain` say which backend was chosen and why."""
-    with output.progress(keep=False) as progress, contextlib.ExitStack() as stack:
-        if sys.stderr.isatty():
-            stack.enter_context(progress.stage(f"Loading {model or DEFAULT_MODEL}", None, ""))
+    with output.progress(keep=False, doing=f"Loading {model or 'the default model'}") as progress:
         runtime = run(
             "load",
             path=model,

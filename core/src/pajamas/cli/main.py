@@ -36,7 +36,7 @@ _EPILOG = """\b
 Exit codes: 0 done, 1 failed, 2 usage, 3 model not found, 4 unsupported,
 5 failed its threshold, 6 too small a sample to judge, 130 interrupted.
 \b
-Shell completion, in your shell's start-up file (bash, zsh or fish):
+Shell completion, in the start-up file of bash (zsh: zsh_source, fish: fish_source):
   eval "$({variable}=bash_source {name})"
 """
 

@@ -121,16 +121,17 @@ def size(count: float) -> str:
 
 
 @contextmanager
-def progress(*, keep: bool = True) -> Iterator[Progress]:
+def progress(*, keep: bool = True, doing: str = "") -> Iterator[Progress]:
     """Bars on a terminal, plain lines elsewhere; both on standard error.
 
     Args:
         keep: leave finished bars on the screen.
+        doing: what a spinner on a terminal says until the work has stages of its own, and while it has none.
     """
     if _terminal(sys.stderr):
         from pajamas.cli.progress_bars import Bars
 
-        with Bars(keep=keep) as bars:
+        with Bars(keep=keep, doing=doing) as bars:
             yield bars
     else:
         from pajamas.cli.progress_lines import Lines

@@ -26,9 +26,10 @@ class Bars:
 
     Args:
         keep: leave finished bars on the screen.
+        doing: what the spinner says that shows until the end; "" is none.
     """
 
-    def __init__(self, *, keep: bool) -> None:
+    def __init__(self, *, keep: bool, doing: str) -> None:
         # No markup: model names hold brackets.
         console = Console(stderr=True, highlight=False, markup=False)
         self._progress = Progress(
@@ -39,12 +40,14 @@ class Bars:
             console=console,
             transient=not keep,
         )
+        self._spinner = self._progress.add_task(doing, total=None, note="", unit="", visible=bool(doing))
 
     def __enter__(self) -> Self:
         self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._progress.remove_task(self._spinner)
         self._progress.stop()
 
     def stage(self, title: str, total: int | None, unit: str) -> _BarStage:

@@ -67,7 +67,13 @@ def _hub() -> list[Diagnosis]:
     from huggingface_hub import constants, get_token
 
     offline = "offline (HF_HUB_OFFLINE is set), " if constants.HF_HUB_OFFLINE else ""
-    token = "with a token" if get_token() else "without a token: gated models need one (hf auth login)"
+    try:
+        token = "with a token" if get_token() else "without a token: gated models need one (hf auth login)"
+    except OSError as error:
+        return [Diagnosis(
+            subject="Hugging Face Hub", state="problem", finding=f"the token cannot be read: {error}",
+            fix="Set HF_HOME to a folder that can be read and written.",
+        )]  # fmt: skip
     finding = f"{offline}cache at {constants.HF_HUB_CACHE}, {token}"
     return [Diagnosis(subject="Hugging Face Hub", state="ok", finding=finding)]
 
