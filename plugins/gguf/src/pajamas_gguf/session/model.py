@@ -105,9 +105,7 @@ class Model:
         """A rendered prompt's tokens: special ones in the text are meant, and no EOS follows the prompt."""
         tokens = self.tokenize(text, add_special=True, parse_special=True)
         if self._lib.llama_vocab_get_add_eos(self._vocabulary) and len(tokens) > 1:
-            eos = self._lib.llama_vocab_eos(self._vocabulary)
-            if tokens[-1] == eos and self.tokenize(text, add_special=False, parse_special=True)[-1:] != [eos]:
-                tokens.pop()
+            tokens.pop()  # one is added whatever the text ends with
         return tokens
 
     def detokenize(self, tokens: list[int]) -> str:
