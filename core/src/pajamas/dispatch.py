@@ -75,7 +75,7 @@ def choose(
             return Choice(backend=backend, info=info, device=device, reasons=tuple(reasons))
         reasons.append(f"{backend.name}: {problem.what}")
         refusals.append(_Refusal(problem, takes_format=format in info.formats))
-    raise _verdict(host, format, needed, refusals)
+    raise _verdict(host, format, needed, refusals, named=bool(wanted) and device is None)
 
 
 def _candidates(host: PluginHost, format: str, wanted: str | None) -> Iterator[Backend]:
@@ -115,10 +115,12 @@ def _problem(
     return None
 
 
-def _verdict(host: PluginHost, format: str, needed: frozenset[Feature], refusals: list[_Refusal]) -> PajamasError:
-    """The one error that says most: that of the backend that takes the format, if there is one."""
-    fitting = [refusal.error for refusal in refusals if refusal.takes_format] or [
-        refusal.error for refusal in refusals if len(refusals) == 1
+def _verdict(
+    host: PluginHost, format: str, needed: frozenset[Feature], refusals: list[_Refusal], *, named: bool
+) -> PajamasError:
+    """The one error that says most: that of the backend that takes the format or was named, if there is one."""
+    fitting = [refusal.error for refusal in refusals if named or refusal.takes_format] or [
+        refusal.error for refusal in refusals if not isinstance(refusal.error, UnsupportedFeature)
     ]
     if len(fitting) == 1:
         return _naming_others(host, fitting[0], needed)

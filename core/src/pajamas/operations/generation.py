@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 from attrs import evolve, frozen
@@ -93,8 +94,8 @@ def check_request(request: GenerateRequest) -> None:
         ("max-tokens", request.max_tokens, 1, None),
         ("logprobs", request.logprobs, 0, None),
     ):
-        # Written so that NaN fails too.
-        if value is not None and not (value >= low and (high is None or value <= high)):
+        # Written so that NaN fails too; and no option of these means anything when it is infinite.
+        if value is not None and not (low <= value < math.inf and (high is None or value <= high)):
             bounds = f"from {low} to {high}" if high is not None else f"{low} or more"
             raise UsageError(f"{name} cannot be {value}.", f"It must be {bounds}.", "")
     if any(not text for text in request.stop):

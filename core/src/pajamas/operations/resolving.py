@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pajamas import aliases, settings
+from pajamas.errors import UsageError
 from pajamas.plugins import PluginHost
 from pajamas.source import Source, parse_source
 
@@ -19,6 +20,8 @@ def resolve(host: PluginHost, model: str | None) -> Source:
         ModelNotFound: it is neither an alias, nor a path that exists, nor a Hub id.
         UsageError: it is not written as any of these.
     """
+    if model is not None and not model.strip():
+        raise UsageError("The model's name is empty.", "", "Leave it out for the default model.")
     text = model or settings.load().model or aliases.DEFAULT_MODEL
     return parse_source(text, known_aliases(host))
 

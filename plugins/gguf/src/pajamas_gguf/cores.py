@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path, PurePosixPath
 
+MAX_THREADS = 512
+"""GGML_MAX_N_THREADS in ggml.h; the engine dies of more."""
+
 _TOPOLOGY = "devices/system/cpu/cpu{}/topology/thread_siblings_list"
 
 

@@ -9,7 +9,7 @@ from attrs import frozen
 from pajamas.errors import DeviceNotFound, UnsupportedFeature, UsageError
 from pajamas.types import LoadOptions
 from pajamas_gguf import devices, engine
-from pajamas_gguf.cores import usable_cores
+from pajamas_gguf.cores import MAX_THREADS, usable_cores
 
 KV_TYPES = {"f32": 0, "f16": 1, "bf16": 30, "q8_0": 8, "q5_1": 7, "q5_0": 6, "q4_1": 3, "q4_0": 2, "iq4_nl": 20}
 """Names of key/value cache types and their numbers in ggml."""
@@ -89,6 +89,8 @@ def resolve(options: LoadOptions, trained_context: int, *, extra_buffers: bool) 
         value = getattr(options, name)
         if value is not None and value < 1:
             raise UsageError(f"{name.replace('_', ' ')} {value} makes no sense", "it must be at least 1", "")
+    if (options.threads or 0) > MAX_THREADS:
+        raise UsageError(f"{options.threads} threads are too many", f"llama.cpp allows {MAX_THREADS}", "")
     if options.max_sequences > _MAX_SEQUENCES:
         raise UsageError(f"{options.max_sequences} sequences are too many", f"llama.cpp allows {_MAX_SEQUENCES}", "")
     kv_type = (options.kv_type or "f16").lower()

@@ -71,10 +71,10 @@ def quantize(job: QuantizeJob) -> Artifact:
 
 
 def _threads(job: QuantizeJob) -> int:
-    from pajamas_gguf.cores import usable_cores
+    from pajamas_gguf.cores import MAX_THREADS, usable_cores
 
-    if job.threads is not None and job.threads < 1:
-        raise UsageError(f"--threads {job.threads} makes no sense.", "", "Give 1 or more.")
+    if job.threads is not None and not 1 <= job.threads <= MAX_THREADS:
+        raise UsageError(f"--threads {job.threads} makes no sense.", "", f"Give 1 to {MAX_THREADS}.")
     return job.threads or usable_cores()
 
 
@@ -171,7 +171,9 @@ def _disk_errors(folder: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise NotEnoughDisk(f"The disk of {folder} became full.", str(error), "Free some space.") from error
         if error.filename is not None and folder.is_relative_to(Path(os.fsdecode(error.filename)).parent):
-            raise UsageError(f"{folder} cannot be written to.", str(error), "Check its permissions.") from error
+            raise UsageError(
+                f"{folder} cannot be written to.", error.strerror or str(error), "Check its permissions."
+            ) from error
         raise
 
 
