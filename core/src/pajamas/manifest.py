@@ -155,7 +155,7 @@ def read(path: Path) -> Manifest:
 
 
 def find_receipt(artifact: Path) -> tuple[Path, Receipt] | None:
-    """The receipt of an artifact in the manifest beside or above it, with the manifest's folder; None if it has none."""
+    """An artifact's receipt, from the manifest beside or above it, with the manifest's folder; None if it has none."""
     for folder in (artifact.parent, artifact.parent.parent):
         if not (folder / FILE_NAME).is_file():
             continue

@@ -1,4 +1,4 @@
-"""The records that hooks take and return: frozen, and free of any engine.
+"""The records that hooks take and return: frozen, and free of any engine. Those of requests, answers and sessions too.
 
 Units are in the names or the docstrings: sizes are bytes, times are seconds, contexts are tokens.
 """
@@ -6,26 +6,43 @@ Units are in the names or the docstrings: sizes are bytes, times are seconds, co
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import field, frozen
 
+from pajamas.answers import Chunk, FinishReason, TokenLogprob, ToolCall, Usage
 from pajamas.progress import NO_PROGRESS, Progress
+from pajamas.requests import GenerateRequest, Message, Mode, Sampling
+from pajamas.session import MemoryUse, Session
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from pajamas.modelfiles import ModelFiles
     from pajamas.source import Source
 
-Message = Mapping[str, Any]
-"""One chat message in OpenAI's form: role, content, and where they apply tool_calls, tool_call_id, reasoning_content."""
-
-Mode = Literal["thinking", "non-thinking"]
-FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
+__all__ = [
+    "Architecture",
+    "Artifact",
+    "BackendInfo",
+    "Chunk",
+    "Feature",
+    "Finding",
+    "FinishReason",
+    "GenerateRequest",
+    "LoadOptions",
+    "MemoryUse",
+    "Message",
+    "Mode",
+    "QuantizeJob",
+    "Sampling",
+    "Session",
+    "TensorInfo",
+    "TokenLogprob",
+    "ToolCall",
+    "Usage",
+    "ValidateJob",
+]  # fmt: skip
 
 
 class Feature(enum.StrEnum):
@@ -194,169 +211,6 @@ class LoadOptions:
     mmap: bool = True
     embeddings: bool = False
     """Load for `embed` instead of `generate`."""
-
-
-@frozen(kw_only=True)
-class Sampling:
-    """Sampling options; None means "not set": core fills it from the request's mode and the model's own defaults."""
-
-    temperature: float | None = None
-    top_k: int | None = None
-    top_p: float | None = None
-    min_p: float | None = None
-    typical_p: float | None = None
-    repetition_penalty: float | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    logit_bias: Mapping[int, float] = field(factory=dict)
-    """Token id to a number added to its logit; -inf forbids the token."""
-    seed: int | None = None
-
-
-@frozen(kw_only=True)
-class GenerateRequest:
-    """One answer to one prompt. Exactly one of `prompt`, `messages` and `token_ids` is given by the caller.
-
-    A backend sees `prompt` (rendered: special tokens in it are meant as tokens) or `token_ids`; core has turned
-    `messages`, `tools` and `mode` into the prompt before.
-    """
-
-    prompt: str | None = None
-    messages: tuple[Message, ...] | None = None
-    token_ids: tuple[int, ...] | None = None
-    tools: tuple[Mapping[str, Any], ...] = ()
-    mode: Mode | None = None
-    raw: bool = False
-    """Send `prompt` as it is, though the model has a chat template."""
-    template_variables: Mapping[str, Any] = field(factory=dict)
-    sampling: Sampling = Sampling()
-    max_tokens: int | None = None
-    """None: until the model ends, or the context is full."""
-    stop: tuple[str, ...] = ()
-    ignore_eos: bool = False
-    logprobs: int | None = None
-    """How many alternatives to report for each token; 0 reports the chosen one only."""
-    json_schema: Mapping[str, Any] | None = None
-    grammar: str | None = None
-    """GBNF."""
-    cache_prompt: bool = True
-    """Reuse what the session has computed for an equal beginning."""
-
-
-@frozen(kw_only=True)
-class TokenLogprob:
-    token_id: int
-    token: str
-    bytes: bytes
-    logprob: float
-    """Natural logarithm of the probability in the model's own distribution, before any sampling option."""
-    top: tuple[TokenLogprob, ...] = ()
-
-
-@frozen(kw_only=True)
-class ToolCall:
-    id: str
-    name: str
-    arguments: str
-    """JSON text, as OpenAI's API carries it."""
-
-
-@frozen(kw_only=True)
-class Usage:
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int = 0
-    """Prompt tokens that were not computed again."""
-    prompt_seconds: float = 0.0
-    generation_seconds: float = 0.0
-    """From the first token to the last."""
-    time_to_first_token: float = 0.0
-
-    @property
-    def prompt_tokens_per_second(self) -> float:
-        return (self.prompt_tokens - self.cached_tokens) / self.prompt_seconds if self.prompt_seconds else 0.0
-
-    @property
-    def generation_tokens_per_second(self) -> float:
-        return (self.completion_tokens - 1) / self.generation_seconds if self.generation_seconds else 0.0
-
-
-@frozen(kw_only=True)
-class Chunk:
-    """A piece of an answer. Backends fill `text`; core's parser moves reasoning and tool calls out of it."""
-
-    text: str = ""
-    token_ids: tuple[int, ...] = ()
-    reasoning: str = ""
-    tool_calls: tuple[ToolCall, ...] = ()
-    logprobs: tuple[TokenLogprob, ...] = ()
-    finish_reason: FinishReason | None = None
-    usage: Usage | None = None
-
-
-@frozen(kw_only=True)
-class MemoryUse:
-    """Bytes, as the engine reports them."""
-
-    weights: int
-    kv_cache: int
-    compute: int
-
-    @property
-    def total(self) -> int:
-        return self.weights + self.kv_cache + self.compute
-
-
-class Session(Protocol):
-    """A loaded model. One session serves one caller at a time unless it declares `Feature.PARALLEL`."""
-
-    @property
-    def backend(self) -> str: ...
-    @property
-    def architecture(self) -> Architecture: ...
-    @property
-    def context_length(self) -> int: ...
-    @property
-    def features(self) -> frozenset[Feature]: ...
-    @property
-    def memory(self) -> MemoryUse: ...
-    @property
-    def chat_template(self) -> str | None: ...
-    @property
-    def special_tokens(self) -> Mapping[str, str]:
-        """Texts of the tokens that templates name: "bos_token", "eos_token", "pad_token", "unk_token"."""
-        ...
-
-    @property
-    def default_sampling(self) -> Sampling:
-        """What the model's own files recommend (generation_config, GGUF `general.sampling.*`); empty if nothing."""
-        ...
-
-    def tokenize(self, text: str, *, add_special: bool = True, parse_special: bool = True) -> list[int]: ...
-    def detokenize(self, token_ids: list[int]) -> str: ...
-    def generate(self, request: GenerateRequest) -> Iterator[Chunk]:
-        """A lazy stream of raw text; closing it early frees the session at once.
-
-        Raises:
-            ContextOverflow: the prompt does not fit the context; nothing was computed.
-            UnsupportedFeature: the request needs what `features` lacks.
-        """
-        ...
-
-    def score(self, token_ids: list[int], first: int = 0) -> Iterator[NDArray[np.float32]]:
-        """Blocks of next-token log-probabilities for positions `first` on: float32, [rows, n_vocab], normalised."""
-        ...
-
-    def embed(self, texts: list[str]) -> NDArray[np.float32]:
-        """One unit vector a text, [len(texts), size], pooled as the model's metadata says."""
-        ...
-
-    def save_prompt_cache(self, path: Path) -> None: ...
-    def load_prompt_cache(self, path: Path) -> int:
-        """Restore what `save_prompt_cache` wrote; how many tokens that is."""
-        ...
-
-    def close(self) -> None: ...
 
 
 @frozen(kw_only=True)
