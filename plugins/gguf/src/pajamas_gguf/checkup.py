@@ -68,10 +68,11 @@ def refused(path: Path, why: str) -> ModelFileError:
 
 def _main() -> None:
     request = child.read_request()
-    child.answer(_examine(Path(request["path"]), request))
+    child.answer(examine(Path(request["path"]), request))
 
 
-def _examine(path: Path, request: dict[str, Any]) -> dict[str, Any]:
+def examine(path: Path, request: dict[str, Any]) -> dict[str, Any]:
+    """What `check` asks its child for. Call it only in a process that may die."""
     lib = engine.library()
     memory: dict[int, dict[str, int]] = {}
     model = None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pajamas.types import LoadOptions
+from attrs import asdict
+
+from pajamas.errors import EngineError
+from pajamas.types import LoadOptions, MemoryUse
 from pajamas_gguf import checkup, probe
 
 
@@ -22,13 +25,31 @@ def predict(gguf_path: Path, contexts: tuple[int, ...]) -> Mapping[int, int]:
         EngineError: it cannot make a context of such a length.
         EngineMissing: there is no engine.
     """
-    found = probe.probed()
     uses = checkup.check(
-        gguf_path,
-        LoadOptions(),
-        contexts,
-        trained_context=0,
-        extra_buffers=found is None or found.extra_buffers,
-        compute=False,
+        gguf_path, LoadOptions(), contexts, trained_context=0, extra_buffers=extra_buffers(), compute=False
     )
     return {context: use.total for context, use in uses.items()}
+
+
+def extra_buffers() -> bool:
+    """Whether a session on this machine would repack the weights for its CPU."""
+    found = probe.probed()
+    return found is None or found.extra_buffers
+
+
+def measure(gguf_path: Path, contexts: Sequence[int], *, extra_buffers: bool) -> Mapping[int, int]:
+    """As `predict`, but in this process, which the engine may abort.
+
+    Raises:
+        as `predict`.
+    """
+    request = {
+        "options": asdict(LoadOptions()), "contexts": contexts, "trained": 0, "extra_buffers": extra_buffers,
+        "compute": False,
+    }  # fmt: skip
+    found = checkup.examine(gguf_path, request)
+    if "refused" in found:
+        raise checkup.refused(gguf_path, found["refused"])
+    if "no_context" in found:
+        raise EngineError("llama.cpp cannot make a context for this model", found["no_context"])
+    return {context: MemoryUse(**use).total for context, use in found["memory"].items()}

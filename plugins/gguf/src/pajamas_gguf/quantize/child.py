@@ -8,7 +8,9 @@ standard output, one a line, each with its "event":
 - `type`: name, type: what it becomes
 - `fallback`: name, wanted, used: its width does not allow the wanted type
 - `imatrix`: the recipe needs an importance matrix
-- `done`: version of llama.cpp
+- `done`: version of llama.cpp; of a dry run also size, the bytes of the file to be
+- `memory`: context, total: after a dry run, bytes that a context of so many tokens takes in all
+- `unmeasured`: why there are no more of them
 - `failed`: lines, the engine's own words; `missing`: what, why, fix of an EngineMissing
 
 The engine's log goes to standard error. When standard input ends, the parent is gone, and so is this process.
@@ -17,6 +19,7 @@ The engine's log goes to standard error. When standard input ends, the parent is
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import json
 import os
 import re
@@ -27,9 +30,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
-from pajamas.errors import EngineMissing
+from pajamas.errors import EngineError, EngineMissing, ModelFileError
 
 _START = re.compile(r"\[ *(\d+)/ *(\d+)\] (.+?) +- \[[ \d,]+\], type = +(\w+), ")
 _NEW_TYPE = re.compile(r"(?:converting to (\w+) \.\. |MiB \((\w+)\)$)")
@@ -41,6 +44,7 @@ _LEVEL_ERROR, _LEVEL_CONTINUED = 4, 5  # enum ggml_log_level
 
 # A slab of rows is quantized at a time, so that one huge tensor does not take all memory; the result is the same.
 _MAX_BUFFER = 512 << 20
+_LONGEST_MEASURE = 120  # seconds
 
 
 @frozen(kw_only=True)
@@ -50,10 +54,17 @@ class Task:
     sources: list[str]
     """The GGUF file, or all parts of a split one in order."""
     output: str
-    """The quantized file; in a dry run its header, with a hole of the right size where its tensors would be."""
+    """The quantized file; in a dry run the name of a file for the child's own use."""
     ftype: int
     threads: int
     dry_run: bool = False
+    vocabulary: list[Any] | None = None
+    """[key of its size, size, keys of its lists]: a dry run leaves it out, because the engine takes half a second to
+    read it, and nothing but its size matters here."""
+    contexts: list[int] = field(factory=list)
+    """Context lengths whose memory a dry run predicts."""
+    extra_buffers: bool = True
+    """Whether a session would repack the weights for this CPU."""
     patterns: list[list[Any]]
     """[regex, type] pairs; the first that is found in a tensor's name wins."""
     embedding_type: int | None = None
@@ -120,10 +131,11 @@ def main() -> None:
     os.dup2(2, 1)
     _die_with_parent()
     _leave_no_core_file()
+    _bindings_only()
     task = Task(**json.loads(_first_line()))
     threading.Thread(target=_watch_parent, daemon=True).start()
     try:
-        _run(task, events)
+        (_plan if task.dry_run else _write)(task, events)
     except EngineMissing as error:
         events.emit("missing", what=error.what, why=error.why, fix=error.fix)
     except (OSError, ValueError) as error:  # of the planned header
@@ -132,12 +144,33 @@ def main() -> None:
     os._exit(0)
 
 
-def _run(task: Task, events: Events) -> None:
+def _write(task: Task, events: Events) -> None:
+    if version := _quantize(task, events, task.sources[0], task.output):
+        events.emit("done", version=version)
+
+
+def _plan(task: Task, events: Events) -> None:
+    from pajamas_gguf.quantize.plan_file import PlanFile
+
+    file = PlanFile(task.sources, realign=task.realign)
+    lean = file.without_vocabulary(*task.vocabulary) if task.vocabulary else file
+    hollow = Path(task.output)
+    lean.write(hollow)
+    if version := _quantize(task, events, task.output, f"{hollow}.none"):
+        file.quantize(events.types, task.ftype)
+        events.emit("done", version=version, size=file.size())
+        if task.contexts:
+            if lean is not file:
+                lean.quantize(events.types, task.ftype)
+            lean.write(hollow)
+            _measure(hollow, task, events)
+
+
+def _quantize(task: Task, events: Events, source: str, output: str) -> str | None:
+    """Let the engine quantize; its version, or None if it has refused."""
     from pajamas_gguf.engine import library
 
     engine = library()
-    callback = engine.llama_log_callback(events.log)
-    engine.llama_log_set(callback, None)
     parameters = engine.llama_model_quantize_default_params()
     parameters.nthread = task.threads
     parameters.ftype = task.ftype
@@ -159,15 +192,38 @@ def _run(task: Task, events: Events) -> None:
         keys[0].tag, keys[0].key = 0, b"general.alignment"
         keys[0].value.val_i64 = 32
         parameters.kv_overrides = keys
-    source, output = os.fsencode(task.sources[0]), os.fsencode(task.output)
-    if engine.llama_model_quantize(source, output, ctypes.byref(parameters)) != 0:
+    before, data, callback = engine.llama_log_callback(), ctypes.c_void_p(), engine.llama_log_callback(events.log)
+    engine.llama_log_get(ctypes.byref(before), ctypes.byref(data))
+    engine.llama_log_set(callback, None)
+    failed = engine.llama_model_quantize(os.fsencode(source), os.fsencode(output), ctypes.byref(parameters))
+    engine.llama_log_set(before, data)
+    if failed:
         events.emit("failed", lines=events.errors[-5:])
-        return
-    if task.dry_run:
-        from pajamas_gguf.quantize.plan_file import write_plan
+        return None
+    return (engine.llama_version() or b"").decode()
 
-        write_plan(task.sources, events.types, task.ftype, task.realign, Path(task.output))
-    events.emit("done", version=(engine.llama_version() or b"").decode())
+
+def _measure(path: Path, task: Task, events: Events) -> None:
+    from pajamas_gguf.memory import measure
+
+    # A hostile header may keep the engine busy for ever.
+    threading.Timer(_LONGEST_MEASURE, _give_up, [events]).start()
+    try:
+        for context, total in measure(path, task.contexts, extra_buffers=task.extra_buffers).items():
+            events.emit("memory", context=context, total=total)
+    except (EngineError, ModelFileError) as error:
+        events.emit("unmeasured", why=f"{error.what}: {error.why}")
+
+
+def _give_up(events: Events) -> None:
+    events.emit("unmeasured", why=f"llama.cpp did not answer within {_LONGEST_MEASURE} seconds")
+    os._exit(0)
+
+
+def _bindings_only() -> None:
+    """Keep llama_cpp's own __init__ from running: it imports numpy and jinja2, which takes longer than a dry run."""
+    if spec := importlib.util.find_spec("llama_cpp"):
+        sys.modules["llama_cpp"] = importlib.util.module_from_spec(spec)
 
 
 def _die_with_parent() -> None:

@@ -39,6 +39,8 @@ class Input:
 
 
 class Origin(Protocol):
+    key: tuple[str | None, ...]
+    """What of the job, beside its files, decides the outline."""
     final: bool
     """Whether `complete` already makes what the scheme asks for, so that there is nothing left to quantize."""
 
@@ -75,6 +77,7 @@ class _Existing:
     final = False
 
     def __init__(self, files: ModelFiles, name: str) -> None:
+        self.key: tuple[str | None, ...] = ("gguf", name)
         self._files = files
         self._name = name
 
@@ -133,6 +136,7 @@ class _Converted:
                 )
             self._outtype = scheme.name.lower()
         self.final = not scheme.quantized and not retyped
+        self.key: tuple[str | None, ...] = ("converted", job.name, self._outtype)
 
     def outline(self, folder: Path) -> Input:
         if self._job.converter == _LLAMA_CPP:

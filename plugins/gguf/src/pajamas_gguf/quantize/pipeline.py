@@ -7,11 +7,10 @@ import importlib.metadata
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pajamas.architecture import detect_architecture
 from pajamas.errors import EngineError, ModelFileError, NotEnoughDisk, TargetExists, UsageError
 from pajamas.gguf_header import read_header
 from pajamas.modelfiles import LocalFiles
@@ -179,9 +178,8 @@ def _disk_errors(folder: Path) -> Iterator[None]:
 
 def _artifact(job: QuantizeJob, scheme: Scheme, plan: Plan, kept: Path | None = None) -> Artifact:
     """The artifact that the job asks for, from the plan: that has its true header."""
-    architecture = detect_architecture(LocalFiles(plan.path))
-    memory, notes = _memory(plan.path, job.contexts)
-    parameters = _parameters(architecture, job.architecture)
+    parameters = _parameters(plan.architecture, job.architecture)
+    notes = plan.notes
     if plan.input.file_type is None and job.keep_16bit:
         notes = (*notes, "There is no 16-bit intermediate to keep: the source is a GGUF file already.")
     return Artifact(
@@ -192,9 +190,9 @@ def _artifact(job: QuantizeJob, scheme: Scheme, plan: Plan, kept: Path | None = 
         parameters=parameters,
         bits_per_weight=8 * plan.size / parameters if parameters else None,
         tensors=plan.tensors,
-        memory=memory,
-        architecture=architecture,
-        notes=(*plan.notes, *notes),
+        memory=plan.memory,
+        architecture=plan.architecture,
+        notes=notes,
         details={
             "engine": {
                 "name": "llama.cpp",
@@ -211,15 +209,3 @@ def _artifact(job: QuantizeJob, scheme: Scheme, plan: Plan, kept: Path | None = 
 
 def _parameters(*architectures: Architecture | None) -> int | None:
     return next((found.parameters for found in architectures if found is not None and found.parameters), None)
-
-
-def _memory(path: Path, contexts: tuple[int, ...]) -> tuple[Mapping[int, int], tuple[str, ...]]:
-    """Predicted memory; that the engine cannot say it is no reason to throw the file away."""
-    if not contexts:
-        return {}, ()
-    from pajamas_gguf.memory import predict
-
-    try:
-        return predict(path, contexts), ()
-    except (EngineError, ModelFileError) as error:
-        return {}, (f"Its memory could not be predicted: {error.what} {error.why}".strip(),)

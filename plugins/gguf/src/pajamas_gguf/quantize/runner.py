@@ -32,6 +32,12 @@ class Outcome:
     needs_imatrix: bool = False
     version: str = ""
     """llama.cpp's own version."""
+    size: int = 0
+    """Of a dry run: bytes of the file to be."""
+    memory: dict[int, int] = field(factory=dict)
+    """Of a dry run: context length to bytes."""
+    unmeasured: str | None = None
+    """Why `memory` lacks some of the contexts."""
 
 
 def run_task(task: Task, folder: Path, stage: Stage) -> Outcome:
@@ -65,22 +71,26 @@ def run_task(task: Task, folder: Path, stage: Stage) -> Outcome:
             process.communicate()
         if ended is None:
             raise _crashed(process.returncode, log)
+        if not outcome.unmeasured and not outcome.memory.keys() >= set(task.contexts):
+            died = _crashed(process.returncode, log)
+            outcome.unmeasured = f"{died.what} {died.why}"
     if ended["event"] == "missing":
         raise EngineMissing(ended["what"], ended["why"], ended["fix"])
     if ended["event"] == "failed":
         raise _refused(ended["lines"])
-    outcome.version = ended["version"]
+    outcome.version, outcome.size = ended["version"], ended.get("size", 0)
     return outcome
 
 
 def _follow(process: subprocess.Popen[bytes], task: Task, outcome: Outcome, stage: Stage) -> dict[str, Any] | None:
-    """Read events until the last one, which is returned; None if the child died before it."""
+    """Read all events; the one that tells how it ended is returned, None if the child died before."""
     assert process.stdin is not None and process.stdout is not None
     try:
         process.stdin.write(json.dumps(attrs.asdict(task)).encode() + b"\n")
         process.stdin.flush()
     except BrokenPipeError:
         return None
+    ended = None
     for line in process.stdout:
         event = json.loads(line)
         match event["event"]:
@@ -93,9 +103,13 @@ def _follow(process: subprocess.Popen[bytes], task: Task, outcome: Outcome, stag
                 outcome.wanted[event["name"]] = event["wanted"]
             case "imatrix":
                 outcome.needs_imatrix = True
+            case "memory":
+                outcome.memory[event["context"]] = event["total"]
+            case "unmeasured":
+                outcome.unmeasured = event["why"]
             case _:
-                return dict(event)
-    return None
+                ended = event
+    return ended
 
 
 def _refused(lines: list[str]) -> PajamasError:
