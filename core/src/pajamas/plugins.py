@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pajamas.types import Finding, ValidateJob
 
 log = logging.getLogger(__name__)
+trace_log = logging.getLogger("pajamas.trace")
+"""Which hooks are called with what; a level of its own decides whether it is heard."""
 
 
 class PluginHost:
@@ -35,7 +37,7 @@ class PluginHost:
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(hookspecs)
         if trace:
-            self._manager.trace.root.setwriter(lambda text: log.warning("%s", text.rstrip()))
+            self._manager.trace.root.setwriter(lambda text: trace_log.info("%s", text.rstrip()))
             self._manager.enable_tracing()
         self._entries = {group: find_entries(group, disabled) for group in (BACKENDS_GROUP, PLUGINS_GROUP)}
         self._broken: dict[tuple[str, str], PluginError] = {}

@@ -6,14 +6,17 @@ import logging
 import sys
 import warnings
 
+_LONGEST = 400
 
-def show(*, verbose: bool) -> None:
+
+def show(*, verbose: bool, trace_hooks: bool = False) -> None:
     """Send log records to standard error. Other libraries are heard only when they fail, or with `verbose`."""
     handler = _Handler()
     handler.setFormatter(_Formatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO if verbose else logging.WARNING)
+    logging.getLogger("pajamas.trace").setLevel(logging.INFO if trace_hooks else logging.WARNING)
     if not verbose:
         handler.addFilter(lambda record: record.name.startswith("pajamas") or record.levelno >= logging.ERROR)
         if not sys.warnoptions:
@@ -34,6 +37,9 @@ class _Handler(logging.StreamHandler):  # type: ignore[type-arg]
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
+        if record.name == "pajamas.trace":
+            # A record of a hook's arguments can be pages long; where it was cut is plain to see.
+            return "\n".join(line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..." for line in text.splitlines())
         if record.levelno < logging.WARNING:
             return f"{record.name.partition('.')[0]}: {text}"
         return f"{'Warning' if record.levelno < logging.ERROR else 'Error'}: {text}"

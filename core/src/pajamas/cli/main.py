@@ -144,7 +144,7 @@ def _remember(ctx: click.Context, backend: str | None, verbose: bool, trace_hook
 
     ctx.color = output.color()  # the command's own context inherits it
     ctx.obj = State(backend=backend, trace_hooks=trace_hooks)
-    logs.show(verbose=verbose)
+    logs.show(verbose=verbose, trace_hooks=trace_hooks)
 
 
 pajamas = _group(

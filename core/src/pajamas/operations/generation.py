@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Iterator
 
-from attrs import evolve, frozen
+from attrs import asdict, evolve, frozen
 
 from pajamas.chat import mode, parser, template
 from pajamas.errors import UnsupportedFeature, UsageError
@@ -16,11 +17,14 @@ from pajamas.types import (
     FinishReason,
     GenerateRequest,
     Mode,
+    Sampling,
     Session,
     TokenLogprob,
     ToolCall,
     Usage,
 )
+
+log = logging.getLogger(__name__)
 
 
 @frozen(kw_only=True)
@@ -74,6 +78,11 @@ def needed_features(request: GenerateRequest) -> frozenset[Feature]:
     return frozenset(needs)
 
 
+def _given(sampling: Sampling) -> str:
+    values = asdict(sampling, recurse=False, filter=lambda _, value: value not in (None, {}))
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
 def check_request(request: GenerateRequest) -> None:
     """Raises UsageError, naming the option, for values that make no sense whatever the model."""
     given = [request.prompt is not None, request.messages is not None, request.token_ids is not None]
@@ -117,6 +126,7 @@ def stream(session: Session, request: GenerateRequest, *, host: PluginHost | Non
     _check_features(session, needed_features(request))
     host = host or PluginHost()
     ready, reader = prepare(session, request)
+    log.info("Mode %s, sampling: %s.", request.mode or "by the template", _given(ready.sampling) or "the backend's own")
     chunks = host.backend(session.backend).generate(session, ready)
     return parser.parse_stream(chunks, reader) if reader else chunks
 

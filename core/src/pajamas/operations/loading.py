@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +22,8 @@ from pajamas.types import Artifact, Feature, LoadOptions, Session
 if TYPE_CHECKING:
     from pajamas.manifest import Receipt
     from pajamas.source import Source
+
+log = logging.getLogger(__name__)
 
 
 @frozen(kw_only=True)
@@ -60,6 +64,24 @@ def open_selection(selection: Selection, options: LoadOptions = LoadOptions(), *
     choice = selection.choice
     if choice.device:
         options = evolve(options, device=choice.device)
+    for reason in choice.reasons:
+        log.info("%s", reason)
+    began = time.perf_counter()
+    session = _open(selection, options, isolated=isolated)
+    if log.isEnabledFor(logging.INFO):
+        log.info(
+            "Loaded %s in %.2f s: %s tokens of context, %.1f MB of memory%s.",
+            selection.artifact.path,
+            time.perf_counter() - began,
+            f"{session.context_length:,}",
+            session.memory.total / 1e6,
+            ", in a worker process" if isolated else "",
+        )
+    return session
+
+
+def _open(selection: Selection, options: LoadOptions, *, isolated: bool) -> Session:
+    choice = selection.choice
     if isolated:
         from pajamas.worker.client import WorkerSession
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 from pajamas import aliases, settings
 from pajamas.errors import UsageError
 from pajamas.plugins import PluginHost
 from pajamas.source import Source, parse_source
+
+log = logging.getLogger(__name__)
 
 
 def known_aliases(host: PluginHost) -> dict[str, str]:
@@ -23,7 +27,9 @@ def resolve(host: PluginHost, model: str | None) -> Source:
     if model is not None and not model.strip():
         raise UsageError("The model's name is empty.", "", "Leave it out for the default model.")
     text = model or settings.load().model or aliases.DEFAULT_MODEL
-    return parse_source(text, known_aliases(host))
+    source = parse_source(text, known_aliases(host))
+    log.info("The model %s is %s.", text, source.text)
+    return source
 
 
 def model_name(host: PluginHost, model: str | None, source: Source) -> str:
