@@ -93,6 +93,12 @@ class Terminal:
             text = text.replace(sequence, mark)
         return _STEERING.sub("", text)
 
+    @property
+    def lines(self):
+        """The lines as they stand in the end: what was written over in its line is gone."""
+        rows = self.raw.replace("\r\n", "\n").split("\n")
+        return [_STEERING.sub("", re.split(r"\r|\x1b\[2K", row.removesuffix("\x1b[2K"))[-1]) for row in rows]
+
     def send(self, text):
         os.write(self._master, text.encode())
 

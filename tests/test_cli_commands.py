@@ -1,0 +1,123 @@
+"""The other commands with the real engine: demo, info, convert, verify, list, plugins, doctor."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from cliprogram import Terminal, run
+
+
+def widest(text):
+    return max(len(line) for line in text.splitlines())
+
+
+def test_demo_shows_the_whole_pipeline_twice_in_a_row_in_an_empty_home(tmp_path):
+    for _ in range(2):
+        done = run("demo", home=tmp_path)
+        text = done.stdout.decode()
+
+        assert done.returncode == 0, done.stderr.decode()
+        for wanted in (
+            "Dense decoder (GQA 2:1)", "Q4_K_M: 2.89 MB, 5.52 bits per weight", "2.90x smaller", "What is 2+2?",
+            "non-thinking:  2 + 2 = 4.", "it thinks:", "\n  thinking:", "tokens per second over 256 tokens",
+            "pajamas chat --model",
+        ):  # fmt: skip
+            assert wanted in text
+        assert "Quantizing to Q4_K_M" in done.stderr.decode()
+
+
+def test_demo_on_a_terminal_of_80_columns_has_bars_and_wraps_nothing_but_paths(tmp_path):
+    with Terminal("demo", home=tmp_path, columns=80) as terminal:
+        assert terminal.end() == 0
+
+    bars = [line for line in terminal.lines if line.startswith("Quantizing to Q4_K_M")]
+    assert re.search(r"━ 46 tensors [\d,]+/s +in [\d.]+ s", bars[-1])
+    assert [line for line in terminal.lines if len(line.rstrip()) > 80 and str(tmp_path) not in line] == []
+
+
+def test_the_lines_of_the_first_description_work_as_written(tmp_path):
+    script = "llama-pajamas-quant"
+    options = ["--model", "tiny", "--output", "./models/tiny", "--formats", "gguf", "--precision", "q4_k_m"]
+
+    info = run("info", "tiny", home=tmp_path, script=script)
+    convert = run("convert", *options, home=tmp_path, script=script)
+    again = run("convert", *options, home=tmp_path, script=script)
+
+    assert info.returncode == convert.returncode == 0
+    assert b"4.20M parameters (3.15M non-embedding)" in info.stdout
+    assert widest(info.stdout.decode()) < 100
+    assert (tmp_path / "models/tiny/gguf/tiny-q4_k_m.gguf").is_file()
+    receipt = json.loads((tmp_path / "models/tiny/manifest.json").read_text())
+    assert "llama-pajamas-quant convert --model tiny" in json.dumps(receipt)
+    assert again.returncode == 2
+    assert b"--force" in again.stderr
+
+
+def test_a_dry_run_says_sizes_and_writes_nothing(tmp_path):
+    done = run("convert", "--model", "tiny", "--dry-run", home=tmp_path)
+
+    assert done.returncode == 0
+    assert b"Would write" in done.stdout and b"2.89 MB" in done.stdout and b"at 32,768 tokens of context" in done.stdout
+    assert not (tmp_path / "data").exists()
+
+
+def test_verify_finds_a_changed_byte(cli_home, tiny_gguf, tmp_path):
+    folder = tmp_path / "copy"
+    (folder / "gguf").mkdir(parents=True)
+    (folder / "manifest.json").write_bytes((tiny_gguf.parents[1] / "manifest.json").read_bytes())
+    data = bytearray(tiny_gguf.read_bytes())
+    sound = run("verify", tiny_gguf, home=cli_home)
+    data[-100] ^= 1
+    (folder / "gguf" / tiny_gguf.name).write_bytes(data)
+    damaged = run("verify", folder, home=cli_home)
+    record = json.loads(run("verify", folder, "--json", home=cli_home).stdout)
+
+    assert (sound.returncode, damaged.returncode) == (0, 1)
+    assert b"WRONG" not in sound.stdout and b"WRONG  sha256" in damaged.stdout
+    assert record["ok"] is False
+
+
+def test_list_plugins_and_doctor(cli_home):
+    listed = run("list", home=cli_home).stdout.decode()
+    plugins = run("plugins", home=cli_home).stdout.decode()
+    doctor = run("doctor", home=cli_home)
+
+    assert "tiny  gguf Q4_K_M         5.52  2.89 MB  tiny/gguf/tiny-q4_k_m.gguf" in listed
+    assert re.search(r"qwen3-8b +Qwen/Qwen3-8B\n", listed)
+    assert "gguf: llama.cpp" in plugins and "json-schema" in plugins
+    assert doctor.returncode == 0
+    assert re.search(rb"ok   backend gguf: llama.cpp .* works on: .*cpu", doctor.stdout)
+
+
+def test_doctor_wraps_for_the_terminal(cli_home):
+    with Terminal("doctor", home=cli_home, columns=60) as terminal:
+        assert terminal.end() == 0
+
+    assert "\x1b[32m" in terminal.raw
+    assert [line for line in terminal.lines if len(line.rstrip()) > 60 and str(cli_home) not in line] == []
+
+
+@pytest.mark.parametrize("command", ["list", "plugins", "doctor", "info"])
+def test_reports_are_json_on_request(cli_home, tiny_gguf, command):
+    done = run(command, "--json", *([tiny_gguf] if command == "info" else []), home=cli_home)
+
+    assert done.returncode == 0
+    assert json.loads(done.stdout)
+
+
+def test_a_broken_home_is_no_obstacle(tmp_path):
+    home = tmp_path / "file"
+    home.touch()
+    variables = {
+        name: str(home / "x")
+        for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "HF_HOME")
+    }
+    done = run("convert", "-m", "tiny", "-o", tmp_path / "out", home=tmp_path, HOME=str(home), **variables)
+    doctor = run("doctor", home=tmp_path, HOME=str(home), **variables)
+
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"Traceback" not in doctor.stderr
+    assert b"token cannot be read" in doctor.stdout
