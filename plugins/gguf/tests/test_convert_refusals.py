@@ -71,7 +71,10 @@ def test_foreign_tensor_is_not_dropped(extra, tmp_path):
         ("Qwen3-0.6B", {"rope_scaling": {"rope_type": "yarn"}}, ModelFileError, "factor"),
         ("Qwen3-0.6B", {"rope_scaling": {"rope_type": "mystery"}}, UnsupportedModel, "mystery"),
         ("Qwen3-0.6B", {"architectures": ["MysteryForCausalLM"]}, UnsupportedModel, "llama-cpp-converter"),
-        ("Qwen3-0.6B", {"quantization_config": {"quant_method": "fp8"}}, UnsupportedModel, "quantized already"),
+        ("Qwen3-0.6B", {"quantization_config": {"quant_method": "fp8"}}, UnsupportedModel, "quantized already (fp8)"),
+        ("Qwen3-0.6B", {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, UnsupportedModel, "llama3"),
+        ("Qwen3-30B-A3B", {"mlp_only_layers": [1]}, UnsupportedModel, "1 of its 2 layers have no experts"),
+        ("Qwen3-30B-A3B", {"decoder_sparse_step": 2}, UnsupportedModel, "1 of its 2 layers have no experts"),
         ("Qwen3-30B-A3B", {"num_experts": 10**9}, ModelFileError, "num_experts"),
         ("Qwen3-30B-A3B", {"num_experts": 3}, ModelFileError, "ffn_gate_inp"),
         ("qwen3-moe-fused", {"num_local_experts": 4}, ModelFileError, "ffn_down_exps"),
@@ -127,6 +130,13 @@ def test_no_weights(tmp_path):
     (folder / "model.safetensors").unlink()
 
     refused(folder, tmp_path, ModelFileError, "safetensors")
+
+
+def test_weights_in_pytorchs_old_form(tmp_path):
+    folder = make_model("sparse-config", tmp_path)
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+    refused(folder, tmp_path, UnsupportedModel, "pytorch_model.bin", "--converter llama.cpp")
 
 
 def test_unknown_outtype(tmp_path):

@@ -13,12 +13,13 @@ from typing import Any
 import gguf
 from attrs import frozen
 
-from pajamas.errors import ModelFileError, NotEnoughDisk, UsageError
+from pajamas.errors import ModelFileError, NotEnoughDisk, PajamasError, UnsupportedModel, UsageError
 from pajamas.modelfiles import ModelFiles, read_json
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.safetensors_header import read_tensors
 from pajamas.source import Source
 from pajamas.types import TensorInfo
+from pajamas_gguf.convert.fallback import OTHER_CONVERTER
 from pajamas_gguf.convert.families.base import Family
 from pajamas_gguf.convert.families.registry import architecture_name, find_family
 from pajamas_gguf.convert.metadata import pooling_type, write_general
@@ -41,6 +42,8 @@ class Conversion:
     tensors: tuple[TensorInfo, ...]
     details: Mapping[str, Any]
     """For the receipt: converter and version, architecture, the source's dtype."""
+    notes: tuple[str, ...] = ()
+    """What a person should know before trusting the file."""
 
 
 def convert(
@@ -114,12 +117,13 @@ class _Draft:
         family.headless |= pooling is not None
         entries = weights(read_tensors(files))
         if not entries:
-            raise ModelFileError(f"{files.origin} has no safetensors weights", "", "download the model again")
+            raise _no_weights(files)
         self.architecture = architecture_name(config)
         self.source_type = source_type(entries)
         self.file_type = wanted.upper() if wanted else half_type(entries)
         self.tensors = plan(family, entries, self.file_type)
         self._writer = self._header(files, family, name, pooling)
+        self._notes = (*family.notes(), *self._vocab.notes)
 
     def _header(self, files: ModelFiles, family: Family, name: str, pooling: Any) -> Any:
         writer = gguf.GGUFWriter(path=None, arch=family.name)
@@ -165,7 +169,18 @@ class _Draft:
             file_type=self.file_type,
             tensors=tuple(tensor.info for tensor in self.tensors),
             details=details,
+            notes=self._notes,
         )
+
+
+def _no_weights(files: ModelFiles) -> PajamasError:
+    if any(file.startswith("pytorch_model") and file.endswith(".bin") for file in files.sizes()):
+        return UnsupportedModel(
+            f"the weights of {files.origin} are in PyTorch's old form only (pytorch_model.bin)",
+            "pajamas' own converter reads safetensors",
+            OTHER_CONVERTER,
+        )
+    return ModelFileError(f"{files.origin} has no safetensors weights", "", "download the model again")
 
 
 def _check_disk(output: Path, needed: int) -> None:

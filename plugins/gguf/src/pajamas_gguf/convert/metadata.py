@@ -118,6 +118,8 @@ def _keep_writable(metadata: Any) -> None:
         elif field.name.startswith("sampling_") and field.name != "sampling_sequence":
             usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
             kept = value if usable and abs(value) < 1e38 else None
+        elif field.name == "license" and isinstance(value, list):
+            kept = ",".join(text for item in value if (text := _text(item)) is not None) or None
         else:
             kept = _text(value)
         setattr(metadata, field.name, kept)

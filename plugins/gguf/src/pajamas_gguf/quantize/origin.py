@@ -178,4 +178,5 @@ def _converted(conversion: Any, *, hollow: bool = False) -> Input:
         hollow=hollow,
         file_type=conversion.file_type,
         details={"source": "safetensors", **conversion.details},
+        notes=conversion.notes,
     )

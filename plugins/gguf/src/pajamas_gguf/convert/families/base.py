@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -28,6 +29,14 @@ class Family:
 
     embeds: ClassVar[bool] = False
     """Whether llama.cpp's converter looks for the pooling of an embedding model in this family."""
+
+    bias_flags: ClassVar[tuple[str, ...]] = ()
+    """Which of attention_bias and mlp_bias transformers heeds in this family."""
+
+    rope_types: ClassVar[tuple[str, ...]] = ("default", "linear", "yarn", "dynamic")
+
+    windowed: ClassVar[bool] = True
+    """Whether transformers heeds sliding_window in this family."""
 
     prefix = ""
     """Put before every source name: checkpoints of a bare model lack "model."."""
@@ -65,9 +74,9 @@ class Family:
         """As `required_tensors`, for one layer and without its prefix."""
         shapes = self.projections()
         shapes |= {"attn_norm.weight": (self.hidden,), "ffn_norm.weight": (self.hidden,)}
-        if self.hp.flag("attention_bias"):
+        if "attention_bias" in self.bias_flags and self.hp.flag("attention_bias"):
             shapes |= _biases(shapes, "attn_q", "attn_k", "attn_v", "attn_output")
-        if self.hp.flag("mlp_bias"):
+        if "mlp_bias" in self.bias_flags and self.hp.flag("mlp_bias"):
             shapes |= _biases(shapes, "ffn_gate", "ffn_up", "ffn_down")
         return shapes
 
@@ -107,6 +116,31 @@ class Family:
         """Rows of one attention head, if the halves of each head of this tensor must be interleaved; else 0."""
         return 0
 
+    # --- what llama.cpp computes otherwise ----------------------------------------------------------------------------
+
+    def notes(self) -> tuple[str, ...]:
+        """How answers of the GGUF file differ from the original's whatever the converter, because of the engine.
+
+        Held against src/llama-context.cpp and src/models/*.cpp of llama.cpp.
+        """
+        found = []
+        window, context = self.sliding_window(), self.hp.values.get("max_position_embeddings")
+        if window is not None and isinstance(context, int) and window < context:
+            found.append(
+                f"Each token of this model sees {window:,} tokens before it, with llama.cpp all of them: "
+                f"texts of more than {window:,} tokens are understood differently."
+            )
+        stated, factor = self.hp.rope.get("attention_factor"), self.hp.rope.get("factor")
+        if self.hp.rope_type == "yarn" and stated is not None and factor is not None:
+            usual = 1 + 0.1 * math.log(max(1.0, self.hp.rope_number("factor")))  # YaRN, arXiv 2309.00071, section 3.4
+            if not math.isclose(self.hp.rope_number("attention_factor"), usual, rel_tol=1e-3):
+                found.append(f"llama.cpp computes with YaRN's usual attention factor, {usual:.4g}, not with {stated}.")
+        return tuple(found)
+
+    def sliding_window(self) -> int | None:
+        """How many tokens each token sees at most; None for all."""
+        return self.hp.integer("sliding_window") if self.windowed and self.hp.values.get("sliding_window") else None
+
     # --- metadata -----------------------------------------------------------------------------------------------------
 
     def write_early(self, writer: Any) -> None:
@@ -137,14 +171,14 @@ class Family:
 
     def _write_rope_scaling(self, writer: Any) -> None:
         hp, kind = self.hp, self.hp.rope_type
-        if kind in ("default", "llama3", "dynamic"):
-            return  # llama3 becomes a tensor; dynamic changes nothing within the stated context
-        if kind not in ("linear", "yarn"):
+        if kind not in self.rope_types:
             raise UnsupportedModel(
                 f"rope scaling {kind!r} is not understood",
-                f"the converter for {self.name} knows linear, yarn, llama3 and dynamic",
+                f"the converter for {self.name} knows {', '.join(self.rope_types)}",
                 OTHER_CONVERTER,
             )
+        if kind not in ("linear", "yarn"):
+            return  # llama3 becomes a tensor; dynamic changes nothing within the stated context
         linear = kind == "linear"
         writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR if linear else gguf.RopeScalingType.YARN)
         writer.add_rope_scaling_factor(hp.rope_number("factor"))

@@ -18,6 +18,9 @@ class Llama(Family):
     """LlamaForCausalLM."""
 
     arch = gguf.MODEL_ARCH.LLAMA
+    bias_flags: ClassVar[tuple[str, ...]] = ("attention_bias", "mlp_bias")
+    rope_types = (*Family.rope_types, "llama3")
+    windowed = False
     defaults: ClassVar[Mapping[str, Any]] = {
         "vocab_size": 32000,
         "hidden_size": 4096,
@@ -76,9 +79,12 @@ class Llama(Family):
 class Mistral(Llama):
     """MistralForCausalLM."""
 
+    bias_flags = ()
+    windowed = True
     defaults: ClassVar[Mapping[str, Any]] = {
         **Llama.defaults,
         "intermediate_size": 14336,
         "num_key_value_heads": 8,
         "max_position_embeddings": 131072,
+        "sliding_window": 4096,
     }

@@ -100,5 +100,4 @@ class Phi3(Family):
         writer.add_rope_dimension_count(self.rope_dims)
         writer.add_rope_freq_base(self.hp.rope_number("rope_theta"))
         writer.add_file_type(file_type)
-        # 0 tells llama.cpp that there is none.
-        writer.add_sliding_window(self.hp.integer("sliding_window") if self.hp.values.get("sliding_window") else 0)
+        writer.add_sliding_window(self.sliding_window() or 0)  # 0 tells llama.cpp that there is none

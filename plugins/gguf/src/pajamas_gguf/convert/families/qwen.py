@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import gguf
 
+from pajamas.errors import UnsupportedModel
 from pajamas_gguf.convert.families.base import Family, Shapes
 
 _DEFAULTS = {
@@ -34,17 +35,30 @@ class Qwen2(Family):
             shapes[f"{name}.bias"] = shapes[f"{name}.weight"][:1]
         return shapes
 
+    def sliding_window(self) -> int | None:
+        return super().sliding_window() if self.hp.flag("use_sliding_window") else None
+
 
 class Qwen3(Family):
     """Qwen3ForCausalLM."""
 
     arch = gguf.MODEL_ARCH.QWEN3
+    bias_flags = ("attention_bias",)
     embeds = True
     defaults: ClassVar[Mapping[str, Any]] = {**_DEFAULTS, "head_dim": 128}
 
     def layer_tensors(self, layer: int) -> Shapes:
         norms: Shapes = {"attn_q_norm.weight": (self.head_dim,), "attn_k_norm.weight": (self.head_dim,)}
         return super().layer_tensors(layer) | norms
+
+    def sliding_window(self) -> int | None:
+        return super().sliding_window() if self.hp.flag("use_sliding_window") else None
+
+    def notes(self) -> tuple[str, ...]:
+        found = super().notes()
+        if self.hp.flag("attention_bias"):
+            found += ("llama.cpp will not load the file: it knows no bias of the attention's output in this family.",)
+        return found
 
 
 class Qwen3Moe(Qwen3):
@@ -66,6 +80,13 @@ class Qwen3Moe(Qwen3):
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
         self.experts = self.hp.optional_integer("num_local_experts") or self.hp.integer("num_experts")
+        dense = self._dense_layers()
+        if dense:
+            raise UnsupportedModel(
+                f"{len(dense)} of its {self.layers} layers have no experts",
+                "llama.cpp knows Qwen3 with experts in every layer only, or in none",
+                "choose another model; no converter can help here",
+            )
 
     def projections(self) -> Shapes:
         inner = self.hp.integer("moe_intermediate_size")
@@ -76,6 +97,20 @@ class Qwen3Moe(Qwen3):
             "ffn_up_exps.weight": (self.experts, inner, self.hidden),
             "ffn_down_exps.weight": (self.experts, self.hidden, inner),
         }
+
+    def notes(self) -> tuple[str, ...]:
+        found = super().notes()
+        if not self.hp.flag("norm_topk_prob"):
+            found += (
+                "This model does not normalize the weights of the experts that it chooses (norm_topk_prob is not set), "
+                "llama.cpp always does: its answers will differ.",
+            )
+        return found
+
+    def _dense_layers(self) -> list[int]:
+        only, step = self.hp.values.get("mlp_only_layers") or [], self.hp.optional_integer("decoder_sparse_step") or 1
+        listed = set(only) if isinstance(only, list) and all(type(layer) is int for layer in only) else set()
+        return [layer for layer in range(self.layers) if layer in listed or (layer + 1) % step]
 
     def write_parameters(self, writer: Any, file_type: int) -> None:
         super().write_parameters(writer, file_type)

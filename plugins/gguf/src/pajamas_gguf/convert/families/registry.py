@@ -49,8 +49,13 @@ def find_family(config: Mapping[str, Any], name: str) -> Family:
     family = FAMILIES.get(architecture)
     if family is None:
         raise _unsupported(f"no converter for {architecture or 'this config'}", "pajamas' own knows " + _known())
-    if config.get("quantization_config"):
-        raise _unsupported("the model is quantized already", "pajamas' own converter reads 16- and 32-bit weights")
+    if quantization := config.get("quantization_config"):
+        method = quantization.get("quant_method") if isinstance(quantization, dict) else None
+        raise UnsupportedModel(
+            f"the model is quantized already{f' ({method})'[:40] if isinstance(method, str) else ''}",
+            "pajamas' own converter reads 16- and 32-bit weights",
+            f"name the original, which loses less; or {OTHER_CONVERTER}",
+        )
     if "draft_vocab_size" in config:
         raise _unsupported("the model is a draft for speculative decoding", "it is no model by itself")
     if "reranker" in name.lower() or "SequenceClassification" in architecture:
