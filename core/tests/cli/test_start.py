@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -78,6 +79,11 @@ def test_a_misspelt_command_is_a_usage_error_with_a_hint():
         (("verify", "no-such-folder"), 3),
         (("--backend", "papyrus", "generate", "--model", "tiny", "hello"), 2),
         (("--backend", "gguf", "list"), 2),
+        (("generate", "--model", "", "hello"), 2),
+        (("generate", "--model", "tiny", "--temperature", "nan", "hello"), 2),
+        (("generate", "--model", "tiny", "  "), 2),
+        (("generate", "--model", "tiny", "--messages", "no-such-file"), 2),
+        (("convert", "--model", "tiny", "--formats", "mlx", "--dry-run"), 4),
         (("info", "./no-such-folder"), 3),
     ],
 )
@@ -87,3 +93,28 @@ def test_an_error_has_its_exit_code_says_what_and_why_and_shows_no_traceback(arg
     assert done.returncode == code
     assert "Error" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["generate", "chat"])
+def test_standard_input_that_is_not_utf8_is_an_error_and_no_traceback(command):
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(arguments=[command, "--model", "tiny"], entry="main")],
+        input=b"\xff\xfe\x00", capture_output=True, timeout=60,
+    )  # fmt: skip
+
+    assert done.returncode in (2, 4)
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_full_disk_behind_standard_output_is_an_error_and_no_traceback():
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM.format(arguments=["list"], entry="main")],
+            stdout=full, stderr=subprocess.PIPE, timeout=60,
+        )  # fmt: skip
+
+    assert done.returncode == 1
+    assert b"standard output cannot be written to" in done.stderr
+    assert b"Traceback" not in done.stderr

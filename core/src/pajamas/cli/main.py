@@ -6,6 +6,7 @@ help stands in the table here.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import os
@@ -183,9 +184,20 @@ def _run(group: LazyGroup) -> int:
         error.show()
         return error.exit_code
     except (_ReaderGone, BrokenPipeError):
-        # Python would complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
+    except OSError as error:
+        # A stream has no file name: where there is one, the error is not about what we write here.
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+        _drop_output()
+        click.echo(f"Error: standard output cannot be written to: {error.strerror}.", err=True)
+        return 1
+
+
+def _drop_output() -> None:
+    """Python would complain when it flushes standard output at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main() -> None:
