@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console  # noqa: TID253 - this module is imported only to draw on a terminal
 from rich.progress import (  # noqa: TID253
@@ -21,6 +21,13 @@ from rich.text import Text  # noqa: TID253
 from pajamas.cli.output import size
 
 
+_TITLE = 32
+
+
+def _column(**options: Any) -> Column:
+    return Column(no_wrap=True, overflow="ellipsis", **options)
+
+
 class Bars:
     """One bar for each stage. Made for 80 columns: title, bar, amount with rate, time left, on one line.
 
@@ -33,12 +40,13 @@ class Bars:
         # No markup: model names hold brackets.
         console = Console(stderr=True, highlight=False, markup=False)
         self._progress = Progress(
-            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
+            TextColumn("{task.description}", markup=False, table_column=_column(max_width=_TITLE)),
             _BarColumn(),
             _AmountColumn(),
             _TimeColumn(),
             console=console,
             transient=not keep,
+            expand=True,
         )
         self._spinner = self._progress.add_task(doing, total=None, note="", unit="", visible=bool(doing))
 
@@ -75,8 +83,8 @@ class _BarColumn(ProgressColumn):
     """A bar, or a spinner where nobody knows how long it takes."""
 
     def __init__(self) -> None:
-        super().__init__(Column(no_wrap=True))
-        self._bar = BarColumn(bar_width=20)
+        super().__init__(_column(ratio=1, min_width=5))  # what the numbers leave
+        self._bar = BarColumn(bar_width=None)
         self._spinner = SpinnerColumn()
 
     def render(self, task: Task) -> object:  # type: ignore[override]  # rich says RenderableType, which both are
@@ -87,7 +95,7 @@ class _AmountColumn(ProgressColumn):
     """Done of total, and the rate, in the stage's own unit."""
 
     def __init__(self) -> None:
-        super().__init__(Column(no_wrap=True))
+        super().__init__(_column())
 
     def render(self, task: Task) -> Text:
         unit = task.fields["unit"]
@@ -110,7 +118,7 @@ class _TimeColumn(ProgressColumn):
     max_refresh = 0.5
 
     def __init__(self) -> None:
-        super().__init__(Column(no_wrap=True))
+        super().__init__(_column())
 
     def render(self, task: Task) -> Text:
         if task.fields["note"] == "stopped":

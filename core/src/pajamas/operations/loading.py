@@ -118,7 +118,7 @@ def select(
     if (source.path / manifest.FILE_NAME).is_file():
         receipts = [(source.path / receipt.path, receipt) for receipt in manifest.read(source.path).artifacts]
         return _of_receipts(host, source, receipts, backend, needs)
-    return _of_folder(host, source, source.path, backend, needs)
+    return _of_folder(host, source, source.path, backend, needs, asked=model or source.text)
 
 
 def _of_hub(
@@ -131,13 +131,13 @@ def _of_hub(
         _, path = hub.download(source, progress=progress)
         return _of_path(host, path, "gguf", backend, needs)
     format = _folder_format(read_json(files, "config.json"))
-    choice = _choose_or_convert(host, source, format, backend, needs)
+    choice = _choose_or_convert(host, source.text, format, backend, needs)
     _, path = hub.download(resolved, progress=progress)
     return Selection(artifact=Artifact(path=path, format=format), choice=choice)
 
 
 def _of_folder(
-    host: PluginHost, source: Source, folder: Path, backend: str | None, needs: frozenset[Feature]
+    host: PluginHost, source: Source, folder: Path, backend: str | None, needs: frozenset[Feature], *, asked: str
 ) -> Selection:
     files = LocalFiles(folder)
     ggufs = [name for name in files.sizes() if (name.endswith(".gguf") and "-of-" not in name) or "-00001-of-" in name]
@@ -153,7 +153,7 @@ def _of_folder(
     format = _folder_format(config)
     if format == "safetensors" and (receipts := store.artifacts_of(source)):
         return _of_receipts(host, source, receipts, backend, needs)
-    choice = _choose_or_convert(host, source, format, backend, needs)
+    choice = _choose_or_convert(host, asked, format, backend, needs)
     return Selection(artifact=Artifact(path=folder, format=format), choice=choice)
 
 
@@ -198,7 +198,7 @@ def _of_receipts(
 
 
 def _choose_or_convert(
-    host: PluginHost, source: Source, format: str, backend: str | None, needs: frozenset[Feature]
+    host: PluginHost, model: str, format: str, backend: str | None, needs: frozenset[Feature]
 ) -> Choice:
     """A backend that loads the source as it is; else the error says how to make what the backends here load."""
     try:
@@ -208,7 +208,7 @@ def _choose_or_convert(
             raise
         named = backend if backend and backend not in DEVICES else "gguf"
         raise UnsupportedModel(
-            f"{source.text} is a Hugging Face model, and must be converted first.",
+            f"{model} is a Hugging Face model, and must be converted first.",
             f"Backend {named!r} does not load it as it is.",
-            f"pajamas convert --model {source.text} --formats {named}   (then run this command again)",
+            f"pajamas convert --model {model} --formats {named}   (then run this command again)",
         ) from error
