@@ -32,7 +32,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from pajamas.errors import EngineError, EngineMissing, ModelFileError
+from pajamas.errors import EngineMissing, PajamasError
 
 _START = re.compile(r"\[ *(\d+)/ *(\d+)\] (.+?) +- \[[ \d,]+\], type = +(\w+), ")
 _NEW_TYPE = re.compile(r"(?:converting to (\w+) \.\. |MiB \((\w+)\)$)")
@@ -207,11 +207,13 @@ def _measure(path: Path, task: Task, events: Events) -> None:
     from pajamas_gguf.memory import measure
 
     # A hostile header may keep the engine busy for ever.
-    threading.Timer(_LONGEST_MEASURE, _give_up, [events]).start()
+    watch = threading.Timer(_LONGEST_MEASURE, _give_up, [events])
+    watch.daemon = True
+    watch.start()
     try:
         for context, total in measure(path, task.contexts, extra_buffers=task.extra_buffers).items():
             events.emit("memory", context=context, total=total)
-    except (EngineError, ModelFileError) as error:
+    except PajamasError as error:
         events.emit("unmeasured", why=f"{error.what}: {error.why}")
 
 
