@@ -24,6 +24,16 @@ def test_only_the_ranges_that_were_asked_for_are_transferred(hub, ask):
     assert list(answer["local"]) == ["model.safetensors.index.json"]
 
 
+def test_a_range_is_transferred_once(hub, ask):
+    hub.add("acme/parts", files := sharded())
+    shard = "model-00002-of-00003.safetensors"
+
+    answer = ask(("look", "acme/parts", (shard, 0, 100), (shard, 0, 100), (shard, 0, 50)))
+
+    assert [bytes.fromhex(data) for data in answer["content"]] == [files[shard][:length] for length in (100, 100, 50)]
+    assert [r.range for r in hub.requests(shard)] == ["bytes=0-99", "bytes=0-49"]
+
+
 def test_server_without_ranges_is_not_read_to_the_end(hub, ask):
     files = single(30_000_000)
     hub.add("acme/one", files)

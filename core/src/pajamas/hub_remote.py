@@ -14,18 +14,20 @@ from pajamas.hub_transfer import fetch
 
 _MOST_SMALL = 512 * 2**20
 _MOST_RANGE = 256 * 2**20
+_MOST_KEPT = 64 * 2**20
 
 
 class RemoteFiles:
     """The files of a model at the Hub, without its weights ever being downloaded.
 
     What the cache has is read there. A small file is brought into the cache when it is first read; of weights only
-    the range that is asked for is transferred.
+    the range that is asked for is transferred, and kept in memory: headers are read by several readers, in threads too.
     """
 
     def __init__(self, repository: Repository, names: Iterable[str]) -> None:
         self._repository = repository
         self._sizes = {name: repository.files[name].size for name in names}
+        self._ranges: dict[tuple[str, int, int], bytes] = {}
 
     @property
     def origin(self) -> str:
@@ -66,11 +68,16 @@ class RemoteFiles:
         if stop - start > _MOST_RANGE:
             why = f"A header would take {stop - start} bytes."
             raise ModelFileError(f"{name} of {self.origin} is damaged.", why, "Do not use this file.")
+        if (kept := self._ranges.get((name, start, stop))) is not None:
+            return kept
         found = bytearray()
         with hub_errors(self._repository.source):
             url = hf_hub_url(self._repository.repo_id, name, revision=self._repository.commit)
             fetch(url, start, stop, found.extend)
-        return bytes(found)
+        data = bytes(found)
+        if sum(map(len, list(self._ranges.values()))) + len(data) <= _MOST_KEPT:
+            self._ranges[name, start, stop] = data
+        return data
 
     def _bring(self, name: str) -> Path:
         if self._sizes[name] > _MOST_SMALL:

@@ -7,6 +7,9 @@ the header (a JSON object), then the tensors' bytes without holes.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeGuard
 
 from attrs import frozen
@@ -19,6 +22,7 @@ from pajamas.modelfiles import ModelFiles, parse_json, read_json
 # The reference implementation allows 100 MB; a quarter of a million tensors fit in this.
 _MAX_HEADER = 32 << 20
 _FIRST_WINDOW = 256 << 10  # holds the header of most files: one request over the network
+_AT_ONCE = 8
 
 DTYPE_BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
@@ -65,8 +69,8 @@ def read_tensors(files: ModelFiles) -> dict[str, SafetensorsEntry]:
     names = weight_files(files)
     weight_map = _weight_map(files) if _sharded(files) else {}
     found: dict[str, SafetensorsEntry] = {}
-    for file in names:
-        for entry in read_file_header(files, file):
+    for file, entries in zip(names, _headers(files, names), strict=True):
+        for entry in entries:
             owner = weight_map.get(entry.name, file)
             if entry.name in found and owner == file:
                 raise _broken(files, file, f"tensor {entry.name!r} is in {found[entry.name].file} too")
@@ -76,6 +80,20 @@ def read_tensors(files: ModelFiles) -> dict[str, SafetensorsEntry]:
     if missing is not None:
         raise _broken(files, weight_map[missing], f"tensor {missing!r} is not in it, though the index says so")
     return found
+
+
+def _headers(files: ModelFiles, names: tuple[str, ...]) -> Iterator[list[SafetensorsEntry]]:
+    """Each file's tensors. Far away a header costs several round trips, and a large model has a hundred files."""
+    read = partial(read_file_header, files)
+    if len(names) < 2 or all(files.local_path(name) is not None for name in names):
+        yield from map(read, names)
+        return
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        requests = [pool.submit(read, name) for name in names]
+        try:
+            yield from (request.result() for request in requests)
+        finally:  # after an error: not a hundred requests more
+            pool.shutdown(cancel_futures=True)
 
 
 def read_file_header(files: ModelFiles, file: str) -> list[SafetensorsEntry]:

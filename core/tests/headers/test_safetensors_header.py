@@ -1,6 +1,7 @@
 import json
 import random
 import struct
+import threading
 
 import pytest
 
@@ -50,6 +51,31 @@ def test_shards(tmp_path, write_model):
     assert set(found) == set(TENSORS)
     assert found["b.weight"].file == "model-00002-of-00003.safetensors"
     assert len(weight_files(files)) == 3
+
+
+class _FarShards:
+    """Files far away. The first read of a shard ends only when `count` shards are being read."""
+
+    def __init__(self, files, count):
+        self._files = files
+        self._barrier = threading.Barrier(count)
+        self.origin, self.sizes = files.origin, files.sizes
+
+    def read(self, name, offset=0, length=None):
+        if name.endswith(".safetensors") and offset == 0:
+            self._barrier.wait(timeout=30)
+        return self._files.read(name, offset, length)
+
+    def local_path(self, name):
+        return None
+
+
+def test_shards_far_away_are_read_at_once(tmp_path, write_model):
+    files = LocalFiles(write_model(tmp_path, {}, TENSORS, shards=4))
+
+    found = read_tensors(_FarShards(files, 4))
+
+    assert list(found.items()) == list(read_tensors(files).items())
 
 
 def test_missing_shard_is_named(tmp_path, write_model):
