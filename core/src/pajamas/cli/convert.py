@@ -44,7 +44,12 @@ def _overrides(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
 @click.option("--validate", is_flag=True, help="Measure the result against the original.")
 @click.option("--dry-run", is_flag=True, help="Say exact sizes and memory from headers alone; write nothing.")
 @click.option("--force", is_flag=True, help="Replace what is there.")
-@click.option("--threads", type=click.IntRange(min=1), help="Threads of the quantizer. Default: all that may be used.")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Threads of the quantizer. Default: all that may be used.",
+)
 @click.option(
     "--outtype", type=click.Choice(["bf16", "f16", "f32"]), help="dtype before quantization. Default: source's."
 )

@@ -60,6 +60,10 @@ def command(
 
     The prompt is sent as a user message where the model has a chat template. Only the answer goes to standard output;
     reasoning and statistics go to standard error.
+
+    \b
+    pajamas generate --model tiny "What is 2+2?"
+    pajamas generate --model qwen3-8b --mode thinking < question.txt
     """
     if options.get("logprobs") is not None and not as_json:
         raise click.UsageError("--logprobs needs --json: there is nowhere else to show them.")

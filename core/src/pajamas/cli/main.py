@@ -37,8 +37,9 @@ _EPILOG = """\b
 Exit codes: 0 done, 1 failed, 2 usage, 3 model not found, 4 unsupported,
 5 failed its threshold, 6 too small a sample to judge, 130 interrupted.
 \b
-Shell completion, in the start-up file of bash (zsh: zsh_source, fish: fish_source):
+Shell completion, for the start-up file of bash (zsh_source is for zsh):
   eval "$({variable}=bash_source {name})"
+In fish: {variable}=fish_source {name} | source
 """
 
 

@@ -20,7 +20,6 @@ from rich.text import Text  # noqa: TID253
 
 from pajamas.cli.output import size
 
-
 _TITLE = 32
 
 
