@@ -14,6 +14,7 @@ def widest(text):
     return max(len(line) for line in text.splitlines())
 
 
+@pytest.mark.slow
 def test_demo_shows_the_whole_pipeline_twice_in_a_row_in_an_empty_home(tmp_path):
     for _ in range(2):
         done = run("demo", home=tmp_path)

@@ -81,7 +81,8 @@ def test_messages_tools_and_what_shapes_an_answer(generate, tmp_path):
     assert set(json.loads(generate("--json-schema", json.dumps(schema), QUESTION).stdout)) == {"sum"}
     assert record(generate(*PLAIN, "--tools", json.dumps(tools), "--json", "-n", "5", QUESTION))
     assert generate(*PLAIN, "--stop", "=", QUESTION).stdout == b"2 + 2 \n"
-    assert generate(*PLAIN, "--raw", "-n", "4", "Once upon a").returncode == 0
+    assert generate("--temperature", "0", "--raw", "-n", "4", "Once upon a").returncode == 0
+    assert generate("--mode", "thinking", "--raw", "Once upon a").returncode == 4
 
 
 def test_the_bias_of_a_token_forbids_it(generate):
