@@ -21,7 +21,7 @@ def predict(gguf_path: Path, contexts: tuple[int, ...]) -> Mapping[int, int]:
     1 % where the engine repacks weights for this CPU, and by nothing but rounding (0.01 MiB a buffer) elsewhere.
 
     Raises:
-        ModelFileError: the engine refuses the file.
+        ModelFileError, UnsupportedModel: the engine refuses the file, or does not know its kind.
         EngineError: it cannot make a context of such a length.
         EngineMissing: there is no engine.
     """

@@ -16,7 +16,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from pajamas.architecture_gguf import architecture_of
-from pajamas.errors import EngineError, ModelFileError
+from pajamas.errors import PajamasError
 from pajamas.gguf_header import GGML_TYPES, GGUFHeader
 from pajamas.progress import NO_PROGRESS
 from pajamas.types import Architecture, QuantizeJob, TensorInfo
@@ -108,7 +108,7 @@ def _final_plan(job: QuantizeJob, overrides: Overrides, outline: Input) -> Plan:
     if job.contexts:
         try:
             memory = predict(outline.paths[0], job.contexts)
-        except (EngineError, ModelFileError) as error:
+        except PajamasError as error:  # that it cannot be loaded is no reason not to make it
             unmeasured = f"{error.what} {error.why}".strip()
     return Plan(
         size=outline.size,
