@@ -131,6 +131,14 @@ def test_templates_in_files_have_their_order_of_precedence(tmp_path):
     assert keys["tokenizer.chat_templates"] == ["tool_use"]
 
 
+def test_lines_of_a_template_file_end_as_python_reads_them(tmp_path):
+    files = qwen3()
+    del files["tokenizer_config.json"]["chat_template"]
+    files["chat_template.jinja"] = b"{{ 1 }}\r\n{{ 2 }}\r\n"
+
+    assert keys_of(tmp_path, files)["tokenizer.chat_template"] == "{{ 1 }}\n{{ 2 }}\n"
+
+
 def test_a_template_file_counts_without_tokenizer_config(tmp_path):
     files = qwen3()
     del files["tokenizer_config.json"]
@@ -191,5 +199,5 @@ def test_another_kind_of_tokenizer_is_refused_by_name(tmp_path):
 
 
 def test_a_folder_without_a_tokenizer_is_an_error(tmp_path):
-    with pytest.raises(ModelFileError, match="no vocabulary"):
+    with pytest.raises(ModelFileError, match="has no tokenizer"):
         keys_of(tmp_path, {"config.json": qwen3()["config.json"]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pajamas.errors import ModelFileError
 from pajamas_gguf.convert.vocab_files import AddedToken, TokenizerFiles
 from pajamas_gguf.convert.vocab_tokens import TokenTable, TokenType, looks_special
 
@@ -20,6 +21,12 @@ def read_vocabulary(files: TokenizerFiles) -> dict[str, int]:
         name, found = "tokenizer.json", files.model.get("vocab")
     else:
         name, found = "vocab.json", files.json("vocab.json")
+        if found is None:
+            raise ModelFileError(
+                f"{files.files.origin} has no tokenizer",
+                "there is no tokenizer.json, no tokenizer.model and no vocab.json",
+                "take these files from the base model's repository",
+            )
     if not isinstance(found, dict) or not found:
         raise files.error(name, "it holds no vocabulary of text to id")
     vocabulary = {text: files.token_id(id_, name) for text, id_ in found.items()}

@@ -172,11 +172,11 @@ class TokenizerFiles:
         return value
 
     def text(self, name: str) -> str | None:
-        """The text of the file `name`, UTF-8; None if there is none."""
+        """The text of the file `name`, UTF-8, its lines ended as Python's open() gives them; None if there is none."""
         if name not in self.files.sizes():
             return None
         try:
-            return self.bytes(name).decode("utf-8")
+            return self.bytes(name).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
         except UnicodeDecodeError as error:
             raise self.error(name, f"it is not UTF-8: {error}") from error
 
