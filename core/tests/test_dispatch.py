@@ -23,7 +23,7 @@ def test_the_backend_called_like_the_format_serves_it(host):
     choice = choose(host, "paper")
 
     assert choice.backend.name == "paper"
-    assert choice.reasons[-1].startswith("paper: it takes the format")
+    assert choice.reasons[-1] == "paper takes it and runs on cpu: chosen."
 
 
 def test_features_move_the_choice_and_the_reasons_say_so(host):

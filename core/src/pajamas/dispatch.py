@@ -71,7 +71,7 @@ def choose(
             continue
         problem = _problem(info, format, needed, device, runnable)
         if problem is None:
-            reasons.append(f"{backend.name}: {_praise(info, needed, device)}: chosen.")
+            reasons.append(f"{backend.name} {_praise(info, needed, device)}: chosen.")
             return Choice(backend=backend, info=info, device=device, reasons=tuple(reasons))
         reasons.append(f"{backend.name}: {problem.what}")
         refusals.append(_Refusal(problem, takes_format=format in info.formats))
@@ -152,11 +152,8 @@ def _naming_others(host: PluginHost, error: PajamasError, needed: frozenset[Feat
 
 
 def _praise(info: BackendInfo, needed: frozenset[Feature], device: str | None) -> str:
-    parts = ["it takes the format"]
-    if needed:
-        parts.append(f"supports {_words(needed)}")
-    parts.append(f"runs on {device or info.devices[0]}" if info.devices else "runs here")
-    return ", ".join(parts)
+    supported = f", supports {_words(needed)}" if needed else ""
+    return f"takes it{supported} and runs on {device or info.devices[0]}"
 
 
 def _words(features: Iterable[Feature]) -> str:
