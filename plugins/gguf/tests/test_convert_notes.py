@@ -24,6 +24,7 @@ def changed(name, tmp_path, **config):
         ("Mistral-7B-Instruct-v0.3", {"sliding_window": 4096, "max_position_embeddings": 32768}, "4,096 tokens"),
         ("Qwen2.5-0.5B-Instruct", {"use_sliding_window": True, "sliding_window": 512}, "512 tokens"),
         ("phi-4", {"sliding_window": 100}, "100 tokens"),
+        ("Phi-4-mini-instruct", {}, "more than 4,096 tokens"),
         ("Qwen3-30B-A3B", {"norm_topk_prob": False}, "norm_topk_prob"),
         ("Qwen2.5-yarn-7B", {"rope_scaling": {**YARN, "attention_factor": 1.5}}, "1.139, not with 1.5"),
     ],

@@ -80,6 +80,15 @@ class Phi3(Family):
                 )
             yield f"rope_factors_{name}.weight", np.array(factors, dtype=np.float32)
 
+    def notes(self) -> tuple[str, ...]:
+        found = super().notes()
+        if self.hp.rope_numbers("long_factor") is not None and self.context > self.original_context:
+            found += (
+                f"Loaded with a context of more than {self.original_context:,} tokens, llama.cpp reads every text with "
+                "the rope factors for long ones, the original only those that are so long.",
+            )
+        return found
+
     def write_early(self, writer: Any) -> None:
         """longrope's attention factor (LongRoPE, arXiv 2402.13753, section 4): it grows with the stretch."""
         if self.hp.rope_numbers("long_factor") is None:
