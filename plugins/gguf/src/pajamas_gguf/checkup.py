@@ -12,7 +12,8 @@ from typing import Any
 
 from attrs import asdict
 
-from pajamas.errors import EngineError, ModelFileError
+from pajamas.errors import EngineError, ModelFileError, UnsupportedFeature, UnsupportedModel
+from pajamas.gguf_header import split_names
 from pajamas.types import LoadOptions, MemoryUse
 from pajamas_gguf import child, engine
 from pajamas_gguf.memory_log import read_memory
@@ -21,6 +22,7 @@ from pajamas_gguf.parameters import resolve
 _TIMEOUT = 120.0
 _SLOWEST_DISK = 20e6  # bytes a second
 _TRIAL_CONTEXT = 256
+_UNKNOWN = ("unknown model architecture", "unknown pre-tokenizer type", "unknown tokenizer")
 
 
 def check(
@@ -38,13 +40,16 @@ def check(
 
     Raises:
         ModelFileError: the engine refuses the model, or dies of it.
+        UnsupportedModel: the engine does not know its kind, or this backend cannot run it.
+        UnsupportedFeature: it should generate, but only embeds.
         EngineError: it accepts the model, but not these options.
     """
     request = {
         "path": str(path), "options": asdict(options), "contexts": contexts, "trained": trained_context,
         "extra_buffers": extra_buffers, "compute": compute,
     }  # fmt: skip
-    found = child.run(__name__, request, _TIMEOUT + path.stat().st_size / _SLOWEST_DISK)
+    size = sum(path.with_name(part).stat().st_size for part in split_names(path.name))
+    found = child.run(__name__, request, _TIMEOUT + size / _SLOWEST_DISK)
     if isinstance(found, child.Crash):
         raise ModelFileError(
             f"{path.name} cannot be loaded",
@@ -53,6 +58,15 @@ def check(
         )
     if "refused" in found:
         raise refused(path, found["refused"])
+    if "only_embeds" in found:
+        raise UnsupportedFeature(
+            f"{path.name} does not generate text", "its tokens see those after them", "load it for embeddings"
+        )
+    if "encoder_and_decoder" in found:
+        raise UnsupportedModel(
+            f"{path.name} is an encoder-decoder model", "this backend runs decoders, and encoders that embed",
+            "choose another model",
+        )  # fmt: skip
     if "no_context" in found:
         raise EngineError(
             "llama.cpp cannot make a context for this model", found["no_context"], "try other options, or a shorter one"
@@ -60,7 +74,12 @@ def check(
     return {int(context): MemoryUse(**use) for context, use in found["memory"].items()}
 
 
-def refused(path: Path, why: str) -> ModelFileError:
+def refused(path: Path, why: str) -> ModelFileError | UnsupportedModel:
+    """The error for a file that the engine refuses in these words."""
+    if any(words in why for words in _UNKNOWN):
+        return UnsupportedModel(
+            f"this llama.cpp does not know the model in {path.name}", why, "a newer one may: update pajamas-gguf"
+        )
     return ModelFileError(
         f"llama.cpp cannot load {path.name}", why, "the file is damaged, or needs a newer llama.cpp: get it again"
     )
@@ -89,6 +108,12 @@ def examine(path: Path, request: dict[str, Any]) -> dict[str, Any]:
             context = lib.llama_init_from_model(model, parameters.for_context(outputs=1))
         if not context:
             return {"no_context": engine.last_error()}
+        if request["compute"]:
+            # What these do when they are asked to generate is to abort the process.
+            if lib.llama_model_has_encoder(model) and lib.llama_model_has_decoder(model):
+                return {"encoder_and_decoder": True}
+            if not parameters.embeddings and (lib.llama_model_has_encoder(model) or not lib.llama_get_memory(context)):
+                return {"only_embeds": True}
         memory[length] = asdict(read_memory(lines, lib.llama_model_size(model)))
         lib.llama_free(context)
     if request["compute"]:

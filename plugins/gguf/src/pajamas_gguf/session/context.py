@@ -78,8 +78,10 @@ class Context:
         """
         self._raise_for(self._lib.llama_decode(self.pointer, self.batch.struct()))
 
-    def compute_long(self) -> None:
+    def compute_long(self, *, encode: bool = False) -> None:
         """Compute the batch; Ctrl-C and `cancelled` stop it in the middle.
+
+        :param encode: with the model's encoder, whose tokens see those after them too.
 
         Raises:
             Stopped: it was `cancelled`. After Ctrl-C KeyboardInterrupt, or what the handler raises.
@@ -87,9 +89,10 @@ class Context:
         """
         # Asked after each node of the graph, so only where a step takes long against a thousand calls of Python.
         self._lib.llama_set_abort_callback(self.pointer, self._stop, None)
+        compute = self._lib.llama_encode if encode else self._lib.llama_decode
         try:
             with self._interrupt:
-                code = self._lib.llama_decode(self.pointer, self.batch.struct())
+                code = compute(self.pointer, self.batch.struct())
         finally:
             self._lib.llama_set_abort_callback(self.pointer, self._never, None)
         self._raise_for(code)

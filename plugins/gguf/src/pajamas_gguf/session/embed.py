@@ -51,7 +51,7 @@ def embed(model: Model, context: Context, texts: list[str], longest: int, size: 
         context.clear()
         context.batch.clear()
         context.batch.add(tokens, 0, 0, outputs=len(tokens))
-        context.compute_long()
+        context.compute_long(encode=model.has_encoder)
         row = context.pooled(0, size)
         length = float(np.linalg.norm(row))
         if not np.isfinite(length):

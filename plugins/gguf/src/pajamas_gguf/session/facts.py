@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from pajamas.errors import ModelFileError
-from pajamas.gguf_header import read_split
+from pajamas.gguf_header import read_split, split_names
 from pajamas.modelfiles import LocalFiles
 from pajamas.types import Sampling
 
@@ -19,14 +18,19 @@ _KEYS = {"bos": "bos", "eos": "eos", "pad": "padding", "unk": "unknown"}
 # What llama.cpp takes for a SentencePiece vocabulary that states none.
 _SENTENCEPIECE = {"bos": 1, "eos": 2, "unk": 0}
 _LONGEST = 1 << 24
+_POSITIONS = "position_embd.weight"
 
 
 @frozen
 class Facts:
     """A checked header. `metadata` and `data_offset` are the (first) file's."""
 
+    parts: tuple[Path, ...]
+    """The model's files in order; the engine is given the first."""
     metadata: Mapping[str, Any]
     data_offset: int
+    positions: int | None
+    """The longest possible context in tokens, where positions are learned vectors (GPT-2, BERT)."""
 
     @property
     def trained_context(self) -> int:
@@ -55,17 +59,17 @@ class Facts:
     def default_sampling(self) -> Sampling:
         """What `general.sampling.*` recommends: newer converters copy it from generation_config.json."""
         return Sampling(
-            temperature=self._number("temp"),
-            top_k=int(top_k) if (top_k := self._number("top_k")) is not None else None,
-            top_p=self._number("top_p"),
-            min_p=self._number("min_p"),
-            repetition_penalty=self._number("penalty_repeat"),
+            temperature=self._number("temp", 0, 100),
+            top_k=int(top_k) if (top_k := self._number("top_k", 0, 1 << 30)) is not None else None,
+            top_p=self._number("top_p", 0, 1),
+            min_p=self._number("min_p", 0, 1),
+            repetition_penalty=self._number("penalty_repeat", 0.01, 100),
         )
 
-    def _number(self, name: str) -> float | None:
+    def _number(self, name: str, low: float, high: float) -> float | None:
         """None too for a value that would only be refused later: a recommendation must not break the model."""
         found = self.metadata.get(f"general.sampling.{name}")
-        if not isinstance(found, int | float) or not math.isfinite(found) or not 0 <= found < 1 << 31:
+        if not isinstance(found, int | float) or not low <= found <= high:
             return None
         return round(float(found), 6)  # stored in single precision: 0.6 reads as 0.60000002
 
@@ -88,4 +92,6 @@ def read_facts(path: Path) -> Facts:
         raise ModelFileError(
             f"{path.name} holds a vocabulary and no weights", "it is made for tests of tokenizers", "name a whole model"
         )
-    return Facts(header.metadata, header.data_offset)
+    positions = next((tensor.shape[0] for tensor in header.tensors if tensor.name == _POSITIONS and tensor.shape), None)
+    parts = tuple(path.with_name(name) for name in split_names(path.name))
+    return Facts(parts, header.metadata, header.data_offset, positions)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import asdict
 
-from pajamas.errors import EngineError, UnsupportedFeature
+from pajamas.errors import EngineError, UsageError
 from pajamas_gguf import checkup, engine
 from pajamas_gguf.parameters import resolve
 from pajamas_gguf.probe import build_key, cache_folder, probe
-from pajamas_gguf.session.facts import read_facts
+from pajamas_gguf.session.facts import Facts, read_facts
 from pajamas_gguf.session.session import GGUFSession
 
 if TYPE_CHECKING:
@@ -32,34 +31,37 @@ def load(artifact: Artifact, options: LoadOptions) -> GGUFSession:
         EngineMissing: llama-cpp-python is not installed or does not load.
         EngineError: this build does not work on this machine, or the options ask too much of it.
         DeviceNotFound: the device is not here.
-        UnsupportedFeature, UsageError: an option that cannot be honoured.
+        UnsupportedModel: llama.cpp or this backend has no use for such a model.
+        UnsupportedFeature, UsageError: an option that cannot be honoured; a model that only embeds is to generate.
     """
-    path = artifact.path
-    facts = read_facts(path)
+    facts = read_facts(artifact.path)
+    path = facts.parts[0]
     engine.library()
     build = probe()
     if build.unavailable:
         raise EngineError("llama.cpp does not work here", build.unavailable, "pajamas doctor says what to do")
     parameters = resolve(options, facts.trained_context, extra_buffers=build.extra_buffers)
-    _check_once(path, options, parameters.context_length, facts.trained_context, extra_buffers=build.extra_buffers)
-    session = GGUFSession(path, facts, parameters)
-    if not options.embeddings and not session.can_generate:
-        session.close()
-        raise UnsupportedFeature(
-            f"{path.name} does not generate text", "it has an encoder only", "load it for embeddings"
+    if facts.positions is not None and parameters.context_length > facts.positions:
+        # The engine would abort the process at the first token beyond.
+        raise UsageError(
+            f"a context of {parameters.context_length:,} tokens is too long for {path.name}",
+            f"it has learned {facts.positions:,} positions, and there is no other",
+            "ask for less",
         )
-    return session
+    _check_once(facts, options, parameters.context_length, extra_buffers=build.extra_buffers)
+    return GGUFSession(path, facts, parameters)
 
 
-def _check_once(path: Path, options: LoadOptions, context: int, trained_context: int, *, extra_buffers: bool) -> None:
-    """`checkup.check`, remembered for the same file by its place, size and time of change."""
-    status = path.stat()
-    facts = [build_key(), str(path.resolve()), status.st_size, status.st_mtime_ns, asdict(options), context]
-    name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+def _check_once(facts: Facts, options: LoadOptions, context: int, *, extra_buffers: bool) -> None:
+    """`checkup.check`, remembered for the same files by their place, size and time of change."""
+    path = facts.parts[0]
+    states = [(status.st_size, status.st_mtime_ns) for status in (part.stat() for part in facts.parts)]
+    known = [build_key(), str(path.resolve()), states, asdict(options), context]
+    name = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:32]
     mark = cache_folder() / "checked" / name
     if mark.is_file():
         return
-    checkup.check(path, options, (context,), trained_context, extra_buffers=extra_buffers)
+    checkup.check(path, options, (context,), facts.trained_context, extra_buffers=extra_buffers)
     try:
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()

@@ -51,7 +51,6 @@ class Model:
         self._pieces: dict[int, bytes] = {}
         self.vocabulary_size: int = lib.llama_vocab_n_tokens(self._vocabulary)
         self.size: int = lib.llama_model_size(pointer)
-        self.has_decoder: bool = lib.llama_model_has_decoder(pointer)
         self.has_encoder: bool = lib.llama_model_has_encoder(pointer)
         self.is_recurrent: bool = lib.llama_model_is_recurrent(pointer) or lib.llama_model_is_hybrid(pointer)
         self.sliding_window: int = lib.llama_model_n_swa(pointer)

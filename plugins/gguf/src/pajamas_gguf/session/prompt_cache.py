@@ -28,15 +28,19 @@ _LONGEST_LINE = 1 << 16
 _SAMPLES, _SAMPLE_BYTES = 64, 4096
 
 
-def fingerprint(path: Path, data_offset: int, kv_type: str) -> str:
-    """A digest of what a cache depends on: the model's header, samples of its weights, the cache's own type."""
+def fingerprint(parts: tuple[Path, ...], data_offset: int, kv_type: str) -> str:
+    """A digest of what a cache depends on: the model's header, samples of its weights, the cache's own type.
+
+    :param data_offset: where the header of the first of the model's files ends, in bytes.
+    """
     digest = hashlib.sha256(f"{kv_type} {engine.version()} ".encode())
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        digest.update(stream.read(data_offset))
-        for number in range(_SAMPLES):
-            stream.seek(data_offset + (size - data_offset) * number // _SAMPLES)
-            digest.update(stream.read(_SAMPLE_BYTES))
+    for path in parts:
+        size = path.stat().st_size
+        with path.open("rb") as stream:
+            digest.update(stream.read(data_offset))
+            for number in range(_SAMPLES):
+                stream.seek(data_offset + max(size - data_offset, 0) * number // _SAMPLES)
+                digest.update(stream.read(_SAMPLE_BYTES))
     return digest.hexdigest()
 
 

@@ -89,18 +89,21 @@ class Sequence:
 
     def _keep(self, prompt: list[int], wanted: int) -> int:
         """Cut the memory back to `wanted` tokens, or to none where it cannot be cut there."""
-        if wanted == len(self.tokens) and wanted:
-            return wanted
-        if wanted and self.context.forget(self.number, wanted):
-            # Layers with a sliding window need all of the window before the next token.
-            if self._window and self.context.first_position(self.number) > max(0, wanted - self._window):
-                wanted = 0
-        else:
+        cut = wanted < len(self.tokens)
+        if not wanted or (cut and not self.context.forget(self.number, wanted)) or not self._window_is_there(wanted):
             wanted = 0
-        if not wanted:
             self.clear()
         del self.tokens[wanted:]
         return wanted
+
+    def _window_is_there(self, position: int) -> bool:
+        """Whether layers with a sliding window still hold all that a token at `position` looks back on.
+
+        They drop what has left the window, so after going back there may be too little (or nothing: -1) before it.
+        """
+        if not self._window:
+            return True
+        return 0 <= self.context.first_position(self.number) <= max(0, position - self._window + 1)
 
 
 def _common(known: Tokens[int], prompt: Tokens[int]) -> int:

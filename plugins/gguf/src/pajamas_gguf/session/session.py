@@ -75,10 +75,6 @@ class GGUFSession:
         return GENERATING | ({Feature.GPU_LAYERS} if self._parameters.gpus else frozenset())
 
     @property
-    def can_generate(self) -> bool:
-        return self._model.has_decoder and not self._model.has_encoder
-
-    @property
     def memory(self) -> MemoryUse:
         context = self._open_context()
         return read_memory([*self._model.load_log, *context.log], self._model.size)
@@ -217,7 +213,7 @@ class GGUFSession:
 
     @cached_property
     def _fingerprint(self) -> str:
-        return prompt_cache.fingerprint(self._path, self._facts.data_offset, self._parameters.kv_type)
+        return prompt_cache.fingerprint(self._facts.parts, self._facts.data_offset, self._parameters.kv_type)
 
     def _prompt(self, request: GenerateRequest) -> list[int]:
         if (request.prompt is None) == (request.token_ids is None):
