@@ -13,6 +13,7 @@ from typing import Any
 
 from pajamas.errors import UnsupportedFeature, UsageError
 from pajamas_gguf import engine
+from pajamas_gguf.session.json_pattern import literal, to_rule
 
 _ANNOTATIONS = {
     "title", "description", "default", "examples", "$schema", "$id", "$anchor", "$defs", "definitions", "$comment",
@@ -23,6 +24,7 @@ _COUNTS = {"minItems", "maxItems"}
 # The converter allows any character in strings, but JSON forbids control characters there.
 _LOOSE_CHARACTER, _STRICT_CHARACTER = '[^"\\\\] |', '[^"\\\\\\x00-\\x1F\\x7F] |'
 _LARGEST = 1 << 20
+_TYPES: dict[str, Any] = {"string": str, "number": (int, float), "object": dict, "array": list}
 
 
 def to_grammar(schema: Mapping[str, Any]) -> str:
@@ -41,11 +43,34 @@ def to_grammar(schema: Mapping[str, Any]) -> str:
         # What the converter sees is what was checked: plain JSON, and a copy that it may change.
         plain = json.loads(text)
         _check(plain, "#")
-        grammar: str = converter.json_schema_to_gbnf(text)
+        grammar = _converted(converter, plain)
     except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error) or type(error).__name__
         raise UsageError("the JSON schema cannot be used", why, "check it against json-schema.org") from error
     return grammar.replace(_LOOSE_CHARACTER, _STRICT_CHARACTER)
+
+
+def _converted(converter: Any, schema: dict[str, Any]) -> str:
+    """As the converter's own function does it, with its faults mended."""
+
+    class Converter(converter.SchemaConverter):  # type: ignore[misc]
+        def _format_literal(self, text: str) -> str:
+            return literal(text)  # its own leaves backslashes as they are
+
+        def _generate_constant_rule(self, value: Any) -> str:
+            return literal(json.dumps(value, ensure_ascii=False))
+
+        def _visit_pattern(self, pattern: str, name: str) -> str:
+            added: str = self._add_rule(name, f"{to_rule(pattern)} space")
+            return added
+
+    if "$ref" in schema:
+        # It does not look for definitions beside a reference; so that stands alone, one level down.
+        schema["anyOf"] = [{"$ref": schema.pop("$ref")}]
+    made = Converter(prop_order={}, allow_fetch=False, dotall=False, raw_pattern=False)
+    made.visit(made.resolve_refs(schema, "stdin"), "")
+    grammar: str = made.format_grammar()
+    return grammar
 
 
 def _check(schema: Any, place: str) -> None:
@@ -60,6 +85,7 @@ def _check(schema: Any, place: str) -> None:
             "llama.cpp's grammars do not express it" + (f" beside {min(known)!r}" if known else ""),
             "leave it out and check the answer yourself",
         )
+    _check_possible(schema, place)
     for name in ("$defs", "definitions", "properties"):
         for key, inner in _mapping(schema, name, place).items():
             _check(inner, f"{place}/{name}/{key}")
@@ -107,6 +133,33 @@ def _known(schema: dict[str, Any], place: str) -> set[str]:
     if kind == "string":
         return {"type"} | (_STRING if not schema.get("format") else set())
     return {"type", "additionalProperties"} if kind == "object" else {"type"}
+
+
+def _check_possible(schema: dict[str, Any], place: str) -> None:
+    """Refuse what admits no text, or that the converter mistakes for something else."""
+    for least, most in (("minItems", "maxItems"), ("minLength", "maxLength")):
+        if schema.get(most) is not None and schema.get(least, 0) > schema[most]:
+            raise UsageError(f"the JSON schema allows nothing at {place}", f"{least} is greater than {most}", "")
+    for name in ("enum", "anyOf", "oneOf"):
+        if schema.get(name) == []:
+            raise UsageError(f"the JSON schema allows nothing at {place}", f"{name} is empty", "")
+    if "" in _mapping(schema, "properties", place):
+        raise UnsupportedFeature(f"the JSON schema has a property without a name at {place}", "", "give it a name")
+    kind = schema.get("type")
+    if isinstance(kind, str) and ("enum" in schema or "const" in schema):
+        wrong = [value for value in schema.get("enum", [schema.get("const")]) if not _is_of(value, kind)]
+        if wrong:
+            raise UsageError(
+                f"the JSON schema contradicts itself at {place}", f"{json.dumps(wrong[0])} is not of type {kind}", ""
+            )
+
+
+def _is_of(value: Any, kind: str) -> bool:
+    if isinstance(value, bool) or value is None:
+        return kind == ("null" if value is None else "boolean")
+    if kind == "integer":
+        return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return isinstance(value, _TYPES.get(kind, ()))
 
 
 def _mapping(schema: dict[str, Any], name: str, place: str) -> dict[str, Any]:
