@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import wild_models
-from pajamas.errors import UnsupportedFeature, UnsupportedModel, UsageError
+from pajamas.errors import ModelFileError, UnsupportedFeature, UnsupportedModel, UsageError
 from pajamas.types import GenerateRequest, Sampling
 from pajamas_gguf.probe import cache_folder
+from pajamas_gguf.session import load
 
 
 def answer(session, tokens, **fields):
@@ -150,3 +151,17 @@ def test_a_recommendation_that_makes_no_sense_is_passed_over(tiny_q4, tmp_path, 
     )
 
     assert load_session(path).default_sampling == Sampling(temperature=0.5)
+
+
+def test_a_file_that_vanishes_while_it_is_loaded_is_an_error(tiny_q4, tmp_path, load_session, monkeypatch):
+    path = tmp_path / "gone.gguf"
+    path.write_bytes(tiny_q4.read_bytes())
+    resolve = load.resolve
+
+    def resolve_and_remove(*arguments, **options):
+        path.unlink()
+        return resolve(*arguments, **options)
+
+    monkeypatch.setattr(load, "resolve", resolve_and_remove)
+    with pytest.raises(ModelFileError, match="gone"):
+        load_session(path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from attrs import asdict
 
-from pajamas.errors import EngineError, UsageError
+from pajamas.errors import EngineError, ModelFileError, UsageError
 from pajamas_gguf import checkup, engine
 from pajamas_gguf.parameters import resolve
 from pajamas_gguf.probe import build_key, cache_folder, probe
@@ -48,7 +48,10 @@ def load(artifact: Artifact, options: LoadOptions) -> GGUFSession:
             f"it has learned {facts.positions:,} positions, and there is no other",
             "ask for less",
         )
-    _check_once(facts, options, parameters.context_length, extra_buffers=build.extra_buffers)
+    try:
+        _check_once(facts, options, parameters.context_length, extra_buffers=build.extra_buffers)
+    except OSError as error:
+        raise ModelFileError(f"{path.name} was there and is gone", str(error), "check the path") from error
     return GGUFSession(path, facts, parameters)
 
 
