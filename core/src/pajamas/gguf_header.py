@@ -191,9 +191,12 @@ class _Reader:
 
     def name(self, limit: int) -> str:
         try:
-            return self.bytes(limit).decode()
+            found = self.bytes(limit).decode()
         except UnicodeDecodeError as error:
             raise self.broken("one of its names is not UTF-8") from error
+        if "\0" in found:  # the engine would end it there
+            raise self.broken("one of its names holds a NUL")
+        return found
 
     def value(self, kind: int) -> Any:
         if kind == _STRING:

@@ -256,6 +256,7 @@ def _info(name=b"w", shape=(4,), kind=0, offset=0):
         [_info(offset=(1 << 64) - 1)],
         [_info(name=b"w" * 65)],
         [_info(name=b"\xff")],
+        [_info(name=b"w\0v")],
         [_info(), _info(offset=32)],
         [_info(), _info(name=b"v", offset=0)],
         [_info(), _info(name=b"v", offset=16)],
