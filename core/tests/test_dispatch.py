@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from pajamas.dispatch import choose
-from pajamas.errors import DeviceNotFound, EngineMissing, UnsupportedFeature, UsageError
+from pajamas.errors import (
+    DeviceNotFound,
+    EngineMissing,
+    PluginConflict,
+    PluginLoadError,
+    UnsupportedFeature,
+    UsageError,
+)
 from pajamas.plugins import PluginHost
 from pajamas.types import Feature
 from plugin_dists import backend_source, write_dist
@@ -70,3 +77,66 @@ def test_a_device_that_is_not_here_is_an_error_and_no_fallback(host):
 def test_an_unknown_backend(host):
     with pytest.raises(UsageError, match="no backend 'papyrus'"):
         choose(host, "paper", "papyrus")
+
+
+def test_features_are_among_the_reasons(host):
+    reasons = choose(host, "paper", needs=[Feature.STREAM]).reasons
+
+    assert "What was asked for needs: stream." in reasons
+    assert reasons[-1] == "paper takes it, supports stream and runs on cpu: chosen."
+
+
+def test_a_feature_that_no_backend_has(host):
+    with pytest.raises(UnsupportedFeature) as caught:
+        choose(host, "slab", needs=[Feature.SCORE])
+
+    assert "'stone' does not support score" in caught.value.what
+    assert "no other installed backend supports it" in caught.value.fix
+
+
+def test_the_format_is_told_apart_from_the_features(host):
+    with pytest.raises(UnsupportedFeature) as caught:
+        choose(host, "paper", "stone", [Feature.GRAMMAR])
+
+    assert "does not take paper" in caught.value.what
+    assert "convert" in caught.value.fix
+
+
+def test_the_broken_backend_of_the_format_is_the_error(dists, caplog):
+    write_dist(dists, "pajamas-clay", "1 / 0", entry="clay")
+
+    with pytest.raises(PluginLoadError, match=r"pajamas-clay 1\.0.*could not be imported"):
+        choose(PluginHost(), "clay")
+    assert "pajamas-clay" not in caplog.text  # the error says it
+
+
+def test_the_backend_of_the_format_that_two_distributions_offer_is_the_error(dists):
+    for name in ("pajamas-clay", "pajamas-mud"):
+        write_dist(dists, name, backend_source("clay", format="clay"), entry="clay")
+
+    with pytest.raises(PluginConflict, match="pajamas-clay 1.0 and pajamas-mud 1.0"):
+        choose(PluginHost(), "clay")
+
+
+def test_the_disabled_backend_of_the_format_is_the_error(host):
+    with pytest.raises(PluginLoadError, match="disabled by PAJAMAS_DISABLE_PLUGINS"):
+        choose(host, "gguf")
+
+
+def test_another_backend_serves_where_that_of_the_format_is_broken(host, dists, caplog):
+    write_dist(dists, "pajamas-clay", "1 / 0", entry="clay")
+    write_dist(dists, "pajamas-potter", backend_source("potter", format="clay"), entry="potter")
+
+    choice = choose(PluginHost(), "clay")
+
+    assert choice.backend.name == "potter"
+    assert any("could not be imported" in reason for reason in choice.reasons)
+    assert "pajamas-clay" in caplog.text
+
+
+def test_what_is_disabled_is_passed_over_without_a_warning(dists, caplog):
+    write_dist(dists, "pajamas-clay", backend_source("clay", format="clay"), entry="clay")
+    write_dist(dists, "pajamas-potter", backend_source("potter", format="clay"), entry="potter")
+
+    assert choose(PluginHost(disabled=frozenset({"clay"})), "clay").backend.name == "potter"
+    assert "clay" not in caplog.text

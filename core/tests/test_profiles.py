@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pajamas.errors import UsageError
-from pajamas.profiles import resolve_targets
+from pajamas.profiles import read_formats, resolve_targets
 
 
 def plain(targets):
@@ -21,6 +21,11 @@ def plain(targets):
         ({"formats": ["gguf"], "precision": "q4_k_m", "aggressive": True}, [("gguf", "Q4_K_M", "balanced", False)]),
         ({"formats": ["gguf"], "precision": "q5_k_m"}, [("gguf", "Q5_K_M", None, False)]),
         ({"formats": ["gguf"], "precision": "q4_k_m", "profile": "hq"}, [("gguf", "Q4_K_M", "hq", False)]),
+        ({"formats": ["gguf"], "profile": "ultra", "aggressive": True}, [("gguf", "Q3_K_M", "ultra", False)]),
+        (
+            {"formats": ["gguf"], "precision": "q4_k", "scheme_aliases": {"gguf": {"Q4_K": "Q4_K_M"}}},
+            [("gguf", "Q4_K_M", "balanced", False)],
+        ),
         (
             {"formats": ["gguf", "mlx"], "precision": "q4_k_m:4bit"},
             [("gguf", "Q4_K_M", "balanced", False), ("mlx", "4bit", "balanced", False)],
@@ -44,8 +49,20 @@ def test_targets(arguments, expected):
         {"formats": ["gguf"], "precision": ""},
         {"formats": ["gguf"], "profile": "fast"},
         {"formats": ["vellum"]},
+        {"formats": ["gguf"], "profile": "balanced", "aggressive": True},
+        {"formats": ["mlx"], "profile": "hq", "precision": "4bit", "aggressive": True},
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments):
     with pytest.raises(UsageError):
         resolve_targets(**arguments)
+
+
+def test_a_contradiction_names_both_options():
+    with pytest.raises(UsageError, match="--aggressive and --profile balanced"):
+        resolve_targets(["mlx"], profile="balanced", aggressive=True)
+
+
+@pytest.mark.parametrize("formats", ["gguf,mlx", " gguf , mlx,", ["gguf", "mlx"], ("gguf", "mlx")])
+def test_formats_are_a_text_or_a_sequence(formats):
+    assert read_formats(formats) == ["gguf", "mlx"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from attrs import frozen
 
 from pajamas.backend import Backend
-from pajamas.errors import DeviceNotFound, EngineMissing, PajamasError, UnsupportedFeature
+from pajamas.errors import DeviceNotFound, EngineMissing, PajamasError, PluginError, UnsupportedFeature
+from pajamas.hookspecs import BACKENDS_GROUP
 from pajamas.plugins import PluginHost
 from pajamas.types import BackendInfo, Feature
 
@@ -30,7 +31,8 @@ class _Refusal:
     """Why one backend was passed over."""
 
     error: PajamasError
-    takes_format: bool
+    fitting: bool
+    """It takes the format, or should: its error says more than that nobody takes it."""
 
 
 def choose(
@@ -50,47 +52,75 @@ def choose(
         DeviceNotFound: the device is not here.
         UnsupportedFeature: no backend for the format, or none with these features; those that have them are named.
         EngineMissing: the only fitting backend cannot run here.
-        PluginError: the backend that was asked for by name is broken.
+        PluginError: the backend that was asked for by name, or is named like the format, is broken, claimed twice or
+            disabled, and no other serves.
     """
     needed = frozenset(needs)
     device = wanted if wanted in DEVICES else None
+    name = None if device else wanted
     reasons = [f"The artifact's format is {format}."]
+    if needed:
+        reasons.append(f"What was asked for needs: {_words(needed)}.")
     if device:
         reasons.append(f"--backend {device} is a device: the backend follows from the format.")
     elif wanted:
         reasons.append(f"--backend {wanted} names the backend.")
     refusals: list[_Refusal] = []
-    for backend in _candidates(host, format, None if device else wanted):
+    broken: dict[str, PluginError] = {}
+    for candidate in [name] if name else _candidates(host, format):
         try:
+            backend = host.backend(candidate)
             info = backend.describe()
         except PajamasError as error:
-            if wanted == backend.name:
+            if name:
                 raise
-            reasons.append(f"{backend.name}: {error.what}")
-            refusals.append(_Refusal(error, takes_format=False))
+            if isinstance(error, PluginError):
+                broken[candidate] = error
+            reasons.append(f"{candidate}: {error.what}")
+            refusals.append(_Refusal(error, fitting=candidate == format))
             continue
-        problem = _problem(info, format, needed, device, runnable)
+        problem = _problem(host, info, format, needed, device, runnable)
         if problem is None:
-            reasons.append(f"{backend.name} {_praise(info, needed, device)}: chosen.")
+            host.warn(broken)
+            reasons.append(f"{candidate} {_praise(info, needed, device)}: chosen.")
             return Choice(backend=backend, info=info, device=device, reasons=tuple(reasons))
-        reasons.append(f"{backend.name}: {problem.what}")
-        refusals.append(_Refusal(problem, takes_format=format in info.formats))
-    raise _verdict(host, format, needed, refusals, named=bool(wanted) and device is None)
+        reasons.append(f"{candidate}: {problem.what}")
+        refusals.append(_Refusal(problem, fitting=name is not None or format in info.formats))
+    broken.pop(format, None)  # its error is raised, or part of what is raised
+    host.warn(broken)
+    raise _verdict(host, format, refusals)
 
 
-def _candidates(host: PluginHost, format: str, wanted: str | None) -> Iterator[Backend]:
-    """The named backend alone; else the one called like the format first, so that no other need be imported."""
-    if wanted:
-        yield host.backend(wanted)
-        return
-    names = host.backend_names()
-    if format in names:
-        yield from host.working_backends([format])
-    yield from host.working_backends([name for name in names if name != format])
+def unsupported(
+    host: PluginHost, backend: str, missing: Iterable[Feature], supported: Iterable[Feature]
+) -> UnsupportedFeature:
+    """The error for features that `backend`, or its session, lacks; it names the other backends that have them all."""
+    missing = frozenset(missing)
+    able = []
+    for other in host.working_backends():
+        try:
+            info = other.describe()
+        except PajamasError:
+            continue  # the question here is who can help, and this one cannot
+        if other.name != backend and missing <= info.features:
+            able.append(f"{other.name} (for {', '.join(info.formats)} artifacts)")
+    return UnsupportedFeature(
+        f"Backend {backend!r} does not support {_words(missing)}.",
+        f"It supports {_words(supported)}.",
+        f"Leave the option out, or use a backend that supports it: {', '.join(able)}."
+        if able
+        else "Leave the option out: no other installed backend supports it.",
+    )
+
+
+def _candidates(host: PluginHost, format: str) -> list[str]:
+    """The backend called like the format first, so that no other need be imported; it counts though it be disabled."""
+    first = [format] if any(entry.name == format for entry in host.entries(BACKENDS_GROUP)) else []
+    return first + [name for name in host.backend_names() if name != format]
 
 
 def _problem(
-    info: BackendInfo, format: str, needed: frozenset[Feature], device: str | None, runnable: bool
+    host: PluginHost, info: BackendInfo, format: str, needed: frozenset[Feature], device: str | None, runnable: bool
 ) -> PajamasError | None:
     if format not in info.formats:
         return UnsupportedFeature(
@@ -99,11 +129,7 @@ def _problem(
             "Leave --backend out to let the format decide, or convert the model for this backend.",
         )
     if missing := needed - info.features:
-        return UnsupportedFeature(
-            f"Backend {info.name!r} does not support {_words(missing)}.",
-            f"It supports {_words(info.features)}.",
-            "Leave the option out, or use a backend that supports it.",
-        )
+        return unsupported(host, info.name, missing, info.features)
     if runnable and info.unavailable:
         return EngineMissing(f"Backend {info.name!r} cannot run here.", info.unavailable, info.fix)
     if device and device not in info.devices:
@@ -115,15 +141,11 @@ def _problem(
     return None
 
 
-def _verdict(
-    host: PluginHost, format: str, needed: frozenset[Feature], refusals: list[_Refusal], *, named: bool
-) -> PajamasError:
+def _verdict(host: PluginHost, format: str, refusals: list[_Refusal]) -> PajamasError:
     """The one error that says most: that of the backend that takes the format or was named, if there is one."""
-    fitting = [refusal.error for refusal in refusals if named or refusal.takes_format] or [
-        refusal.error for refusal in refusals if not isinstance(refusal.error, UnsupportedFeature)
-    ]
+    fitting = [refusal.error for refusal in refusals if refusal.fitting]
     if len(fitting) == 1:
-        return _naming_others(host, fitting[0], needed)
+        return fitting[0]
     if fitting:
         whys = " ".join(error.what for error in fitting)
         kinds = {type(error) for error in fitting}
@@ -134,21 +156,6 @@ def _verdict(
         f"Installed backends: {', '.join(host.backend_names()) or 'none'}.",
         f"Install one that does, for example: pip install pajamas-{format}",
     )
-
-
-def _naming_others(host: PluginHost, error: PajamasError, needed: frozenset[Feature]) -> PajamasError:
-    """For a missing feature, the backends that have it."""
-    if not isinstance(error, UnsupportedFeature) or not needed:
-        return error
-    able = []
-    for backend in host.working_backends():
-        try:
-            if needed <= backend.describe().features:
-                able.append(backend.name)
-        except PajamasError:
-            continue  # the question here is who can help, and this one cannot
-    fix = f"Backends that support it: {', '.join(able)}." if able else "No installed backend supports it."
-    return UnsupportedFeature(error.what, error.why, fix)
 
 
 def _praise(info: BackendInfo, needed: frozenset[Feature], device: str | None) -> str:

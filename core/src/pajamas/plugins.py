@@ -55,9 +55,9 @@ class PluginHost:
         """Import one backend.
 
         Raises:
-            UsageError: no distribution offers it, or it is disabled.
+            UsageError: no distribution offers it.
             PluginConflict: two distributions claim the name.
-            PluginLoadError: it is incompatible, or importing or registering it failed.
+            PluginLoadError: it is disabled or incompatible, or importing or registering it failed.
         """
         found = [entry for entry in self._entries[BACKENDS_GROUP] if entry.name == name]
         if not found:
@@ -75,6 +75,12 @@ class PluginHost:
             try:
                 yield self.backend(name)
             except PluginError as error:
+                self._warn(BACKENDS_GROUP, name, error)
+
+    def warn(self, broken: Mapping[str, PluginError]) -> None:
+        """Say once that these backends are passed over, and why; of one that somebody has disabled, nothing."""
+        for name, error in broken.items():
+            if any(entry.name == name and not entry.disabled for entry in self._entries[BACKENDS_GROUP]):
                 self._warn(BACKENDS_GROUP, name, error)
 
     def problem(self, entry: PluginEntry) -> str | None:
@@ -132,6 +138,11 @@ class PluginHost:
 
     def _import_and_register(self, group: str, name: str, key: str) -> None:
         entries = [entry for entry in self._entries[group] if entry.name == name]
+        entry = entries[0]
+        if entry.disabled:
+            raise PluginLoadError(
+                f"{entry.label} is disabled by {DISABLE_VARIABLE}.", "", f"Take {name} out of {DISABLE_VARIABLE}."
+            )
         if len(entries) > 1:
             claims = " and ".join(f"{entry.distribution} {entry.version}" for entry in entries)
             raise PluginConflict(
@@ -139,9 +150,6 @@ class PluginHost:
                 f"{claims} both claim it.",
                 "Uninstall one of them: pip uninstall " + entries[0].distribution,
             )
-        entry = entries[0]
-        if entry.disabled:
-            raise PluginLoadError(f"{entry.label} is disabled.", f"{DISABLE_VARIABLE} names it.", "Unset it to use it.")
         if entry.problem:
             raise PluginLoadError(
                 f"{entry.label} does not fit this pajamas.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from attrs import frozen
 
 from pajamas.errors import UsageError
@@ -40,22 +42,39 @@ class Target:
     aggressive: bool = False
 
 
+def read_formats(formats: str | Sequence[str]) -> list[str]:
+    """The formats of `"gguf,mlx"`, or of a sequence of them."""
+    return [part.strip() for part in formats.split(",") if part.strip()] if isinstance(formats, str) else list(formats)
+
+
 def resolve_targets(
-    formats: list[str], precision: str | None = None, profile: str | None = None, aggressive: bool = False
+    formats: Sequence[str],
+    precision: str | None = None,
+    profile: str | None = None,
+    aggressive: bool = False,
+    *,
+    scheme_aliases: Mapping[str, Mapping[str, str]] | None = None,
 ) -> list[Target]:
     """One target for each format.
 
     `precision` holds one scheme for each format, in their order, separated by colons (`q4_k_m:4bit`). Without it the
     profile decides, `balanced` where none is named and `ultra` with `aggressive`. `aggressive` never changes a GGUF
-    scheme that was named.
+    scheme that was named. `scheme_aliases` holds, by format, other names of schemes and what they mean.
 
     Raises:
-        UsageError: unknown profile, a format twice, or another number of schemes than of formats.
+        UsageError: unknown profile, a format twice, another number of schemes than of formats, or `aggressive` with a
+            profile that is not aggressive.
     """
     if not formats or len(set(formats)) != len(formats):
         raise UsageError(f"Formats {','.join(formats)!r} make no sense.", "Name each format once.", "--formats gguf")
     if profile is not None and profile not in PROFILES:
         raise UsageError(f"There is no profile {profile!r}.", f"Profiles: {', '.join(PROFILES)}.", "--profile balanced")
+    if aggressive and profile not in (None, "ultra"):
+        raise UsageError(
+            f"--aggressive and --profile {profile} contradict each other.",
+            "The aggressive recipe is the one of the profile ultra.",
+            "Leave one of them out.",
+        )
     if precision is None:
         chosen = PROFILES[profile or ("ultra" if aggressive else "balanced")]
         return [
@@ -64,22 +83,30 @@ def resolve_targets(
             )
             for format in formats
         ]
-    schemes = [scheme.strip() for scheme in precision.split(":")]
-    if len(schemes) != len(formats) or not all(schemes):
+    named = [scheme.strip() for scheme in precision.split(":")]
+    if len(named) != len(formats) or not all(named):
         raise UsageError(
             f"Precision {precision!r} does not match the formats {','.join(formats)!r}.",
-            f"It names {len(schemes)} scheme(s) for {len(formats)} format(s).",
+            f"It names {len(named)} scheme(s) for {len(formats)} format(s).",
             "Give one scheme a format, in their order: --formats gguf,mlx --precision q4_k_m:4bit",
         )
+    schemes = [
+        _canonical(scheme.upper() if format == "gguf" else scheme.lower(), (scheme_aliases or {}).get(format, {}))
+        for format, scheme in zip(formats, named, strict=True)
+    ]
     return [
         Target(
             format=format,
-            scheme=scheme.upper() if format == "gguf" else scheme.lower(),
+            scheme=scheme,
             profile=PROFILES[profile] if profile else _inferred(format, scheme, aggressive),
             aggressive=aggressive and format != "gguf",
         )
         for format, scheme in zip(formats, schemes, strict=True)
     ]
+
+
+def _canonical(scheme: str, aliases: Mapping[str, str]) -> str:
+    return next((meant for name, meant in aliases.items() if name.lower() == scheme.lower()), scheme)
 
 
 def _scheme_of(profile: Profile, format: str) -> str:

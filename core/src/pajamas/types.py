@@ -161,6 +161,8 @@ class BackendInfo:
     fix: str = ""
     notes: tuple[str, ...] = ()
     """Said by `doctor`: fallbacks that are in force and why."""
+    scheme_aliases: Mapping[str, str] = field(factory=dict)
+    """Other names that the engine's users know, each with the one of `schemes` that it means; case does not count."""
 
 
 @frozen(kw_only=True)
@@ -205,7 +207,10 @@ class LoadOptions:
     gpu_layers: int | None = None
     threads: int | None = None
     batch_size: int | None = None
+    """Tokens of a prompt that are computed together."""
     max_sequences: int = 1
+    """Sequences that the key/value cache has room for, each with `context_length` tokens of its own. A session still
+    answers one request at a time unless it declares `Feature.PARALLEL`: more of them only take memory."""
     kv_type: str | None = None
     flash_attention: bool | None = None
     mmap: bool = True

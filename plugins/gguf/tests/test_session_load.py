@@ -73,6 +73,7 @@ def test_a_smaller_cache_type_takes_less_memory(tiny_q4, load_session):
         ({"threads": -1}, UsageError),
         ({"batch_size": 0}, UsageError),
         ({"max_sequences": 1000}, UsageError),
+        ({"embeddings": True, "batch_size": 64}, UnsupportedFeature),
         ({"context_length": 1 << 31}, UsageError),
     ],
     ids=str,

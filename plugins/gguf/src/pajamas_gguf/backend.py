@@ -6,7 +6,7 @@ import importlib.util
 
 from pajamas.types import BackendInfo, Feature
 from pajamas_gguf import engine, probe
-from pajamas_gguf.schemes import SCHEMES
+from pajamas_gguf.schemes import ALIASES, SCHEMES
 from pajamas_gguf.session.features import EMBEDDING, GENERATING
 
 _INSTALL = "pip install pajamas-gguf"
@@ -46,4 +46,5 @@ def describe(thorough: bool = False) -> BackendInfo:
         unavailable=unavailable,
         fix=fix or "",
         notes=notes,
+        scheme_aliases=ALIASES,
     )

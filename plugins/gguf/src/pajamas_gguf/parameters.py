@@ -82,7 +82,8 @@ def resolve(options: LoadOptions, trained_context: int, *, extra_buffers: bool) 
 
     Raises:
         UsageError: a number that makes no sense.
-        UnsupportedFeature: a key/value type that does not exist, or a quantized one without flash attention.
+        UnsupportedFeature: a key/value type that does not exist, or a quantized one without flash attention; a batch
+            size for embeddings.
         DeviceNotFound: the device is not here, or GPU layers without a GPU.
     """
     for name in ("context_length", "threads", "batch_size", "max_sequences"):
@@ -93,6 +94,12 @@ def resolve(options: LoadOptions, trained_context: int, *, extra_buffers: bool) 
         raise UsageError(f"{options.threads} threads are too many", f"llama.cpp allows {MAX_THREADS}", "")
     if options.max_sequences > _MAX_SEQUENCES:
         raise UsageError(f"{options.max_sequences} sequences are too many", f"llama.cpp allows {_MAX_SEQUENCES}", "")
+    if options.embeddings and options.batch_size is not None:
+        raise UnsupportedFeature(
+            "a batch size cannot be set for embeddings",
+            "a text is pooled over all its tokens, so they are computed together",
+            "leave out batch_size; context_length is the longest text",
+        )
     kv_type = (options.kv_type or "f16").lower()
     if kv_type not in KV_TYPES:
         raise UnsupportedFeature(
