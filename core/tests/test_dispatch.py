@@ -114,7 +114,7 @@ def test_the_backend_of_the_format_that_two_distributions_offer_is_the_error(dis
     for name in ("pajamas-clay", "pajamas-mud"):
         write_dist(dists, name, backend_source("clay", format="clay"), entry="clay")
 
-    with pytest.raises(PluginConflict, match="pajamas-clay 1.0 and pajamas-mud 1.0"):
+    with pytest.raises(PluginConflict, match=r"pajamas-clay 1\.0 and pajamas-mud 1\.0"):
         choose(PluginHost(), "clay")
 
 

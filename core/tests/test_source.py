@@ -1,5 +1,7 @@
 """What a person may write where a model is asked for."""
 
+from pathlib import Path
+
 import pytest
 
 from pajamas.errors import ModelNotFound, PajamasError, UsageError
@@ -84,9 +86,29 @@ def test_alias_wins_over_folder_of_its_name(tmp_path):
     )
 
 
-def test_alias_is_replaced_once():
-    with pytest.raises(ModelNotFound):
+def test_alias_of_an_alias_is_followed():
+    aliases = {"mine": "work", "work": "Org/Name@main"}
+
+    assert parse_source("mine", aliases).revision == "main"
+    assert parse_source("mine:q8_0", {"mine": "work", "work": "Org/Name"}).quant == "q8_0"
+
+
+def test_aliases_that_stand_for_each_other():
+    with pytest.raises(UsageError, match="a -> b -> a"):
         parse_source("a", {"a": "b", "b": "a"})
+
+
+def test_scheme_after_a_folder_or_its_alias(tmp_path):
+    for text in (f"{tmp_path}:Q8_0", "tiny:Q8_0"):
+        source = parse_source(text, {"tiny": str(tmp_path)})
+        assert (source.kind, source.path, source.quant) == ("folder", tmp_path, "Q8_0")
+
+
+def test_path_object_is_never_an_alias(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny").mkdir()
+
+    assert parse_source(Path("tiny"), {"tiny": "Org/Name"}).kind == "folder"
 
 
 @pytest.mark.parametrize(

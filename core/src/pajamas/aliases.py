@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from attrs import field, frozen
+
 from pajamas.errors import PluginConflict, PluginError
 from pajamas.hookspecs import hookimpl
 
@@ -26,31 +28,49 @@ def model_aliases() -> dict[str, str]:
     return dict(ALIASES)
 
 
-def merge(offers: Iterable[tuple[str, Mapping[str, str]]], user: Mapping[str, str] | None = None) -> dict[str, str]:
-    """All aliases as one mapping, sorted; the user's own win over every plugin's.
+@frozen(kw_only=True)
+class Aliases:
+    """Every alias that can be used, and what is wrong with the others."""
+
+    known: Mapping[str, str]
+    """Alias to source, sorted."""
+    conflicts: Mapping[str, PluginError] = field(factory=dict)
+    """Aliases that plugins give different sources: an error for who uses one, and for nobody else."""
+    broken: tuple[PluginError, ...] = ()
+    """Of plugins whose offer cannot be read."""
+
+
+def merge(offers: Iterable[tuple[str, Mapping[str, str]]], user: Mapping[str, str] | None = None) -> Aliases:
+    """All aliases together; the user's own win over every plugin's, and settle their conflicts.
 
     Args:
         offers: each plugin's name and what it calls models.
         user: from the configuration file.
-
-    Raises:
-        PluginConflict: two plugins give one name different sources, and the user has not decided.
-        PluginError: a plugin offers something else than names and sources.
     """
     user = user or {}
-    merged: dict[str, str] = {}
-    owners: dict[str, str] = {}
+    claims: dict[str, dict[str, str]] = {}  # alias to source to the first plugin that offers it
+    broken = []
     for plugin, offered in offers:
         if not isinstance(offered, Mapping) or not all(
             isinstance(part, str) for pair in offered.items() for part in pair
         ):
-            raise PluginError(f"Plugin {plugin} offers aliases that are not text.", "", f"Update or remove {plugin}.")
+            broken.append(
+                PluginError(f"Plugin {plugin} offers aliases that are not text.", "", f"Update or remove {plugin}.")
+            )
+            continue
         for alias, source in offered.items():
-            if alias not in user and merged.setdefault(alias, source) != source:
-                raise PluginConflict(
-                    f"Two plugins offer the alias {alias}.",
-                    f"For {owners[alias]} it is {merged[alias]}, for {plugin} it is {source}.",
-                    "Decide in the [aliases] table of the configuration file, or remove one of the two.",
-                )
-            owners.setdefault(alias, plugin)
-    return dict(sorted((merged | dict(user)).items()))
+            claims.setdefault(alias, {}).setdefault(source, plugin)
+    known = {alias: next(iter(sources)) for alias, sources in claims.items() if len(sources) == 1} | dict(user)
+    return Aliases(
+        known=dict(sorted(known.items())),
+        conflicts={
+            alias: PluginConflict(
+                f"Plugins disagree about the alias {alias}.",
+                "For " + ", for ".join(f"{plugin} it is {source}" for source, plugin in sources.items()) + ".",
+                "Decide in the [aliases] table of the configuration file, or remove one of the plugins.",
+            )
+            for alias, sources in claims.items()
+            if len(sources) > 1 and alias not in user
+        },
+        broken=tuple(broken),
+    )

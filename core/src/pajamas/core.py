@@ -10,14 +10,18 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from pajamas.errors import UsageError
 
 if TYPE_CHECKING:
-    from pajamas.operations.converting import ConvertOptions, ConvertResult
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pajamas.keywords import AnswerKeywords, LoadKeywords
+    from pajamas.operations.converting import ConvertResult
     from pajamas.operations.doctor import Diagnosis
     from pajamas.operations.generation import GenerateResult
     from pajamas.operations.info import ModelInfo
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from pajamas.plugins import PluginHost
     from pajamas.progress import Progress
     from pajamas.runtime import Runtime
+    from pajamas.types import Feature
 
 OPERATIONS = {
     "info": "pajamas.operations.info:info",
@@ -36,6 +41,7 @@ OPERATIONS = {
     "verify": "pajamas.operations.verifying:verify",
     "load": "pajamas.runtime:Runtime",
     "generate": "pajamas.operations.answering:generate",
+    "embed": "pajamas.operations.answering:embed",
     "list": "pajamas.operations.inventory:list_models",
     "plugins": "pajamas.operations.plugin_list:list_plugins",
     "doctor": "pajamas.operations.doctor:diagnose",
@@ -47,22 +53,26 @@ OPERATIONS = {
 def run(
     operation: Literal["info"],
     *,
-    model: str | None = ...,
+    model: str | Path | None = ...,
     contexts: Sequence[int] = ...,
     progress: Progress = ...,
     host: PluginHost | None = ...,
 ) -> ModelInfo: ...
 @overload
 def run(
-    operation: Literal["pull"], *, model: str | None = ..., progress: Progress = ..., host: PluginHost | None = ...
+    operation: Literal["pull"],
+    *,
+    model: str | Path | None = ...,
+    progress: Progress = ...,
+    host: PluginHost | None = ...,
 ) -> PullResult: ...
 @overload
 def run(
     operation: Literal["convert"],
     *,
-    model: str | None = ...,
+    model: str | Path | None = ...,
     output: str | Path | None = ...,
-    formats: Sequence[str] = ...,
+    formats: str | Sequence[str] = ...,
     precision: str | None = ...,
     profile: str | None = ...,
     aggressive: bool = ...,
@@ -70,7 +80,13 @@ def run(
     dry_run: bool = ...,
     force: bool = ...,
     backend: str | None = ...,
-    options: ConvertOptions = ...,
+    threads: int | None = ...,
+    outtype: str | None = ...,
+    tensor_types: Sequence[tuple[str, str]] = ...,
+    embedding_type: str | None = ...,
+    output_type: str | None = ...,
+    keep_16bit: bool = ...,
+    converter: str | None = ...,
     command: str = ...,
     progress: Progress = ...,
     host: PluginHost | None = ...,
@@ -84,9 +100,10 @@ def run(
     path: str | Path | None = ...,
     backend: str | None = ...,
     isolated: bool = ...,
+    needs: Iterable[Feature] = ...,
     progress: Progress = ...,
     host: PluginHost | None = ...,
-    **options: Any,
+    **options: Unpack[LoadKeywords],
 ) -> Runtime: ...
 @overload
 def run(
@@ -98,8 +115,20 @@ def run(
     isolated: bool = ...,
     progress: Progress = ...,
     host: PluginHost | None = ...,
-    **options: Any,
+    **options: Unpack[AnswerKeywords],
 ) -> GenerateResult: ...
+@overload
+def run(
+    operation: Literal["embed"],
+    *,
+    texts: Sequence[str],
+    model: str | Path | None = ...,
+    backend: str | None = ...,
+    isolated: bool = ...,
+    progress: Progress = ...,
+    host: PluginHost | None = ...,
+    **options: Unpack[LoadKeywords],
+) -> NDArray[np.float32]: ...
 @overload
 def run(operation: Literal["list"], *, host: PluginHost | None = ...) -> Inventory: ...
 @overload

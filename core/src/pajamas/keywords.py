@@ -7,10 +7,58 @@ import math
 import numbers
 from collections.abc import Mapping, Sequence
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints
 
 from pajamas.errors import UsageError
-from pajamas.types import GenerateRequest, LoadOptions, Sampling
+from pajamas.types import GenerateRequest, LoadOptions, Message, Mode, Sampling
+
+
+class LoadKeywords(TypedDict, total=False):
+    """The fields of `LoadOptions`, for type checkers."""
+
+    device: str | None
+    context_length: int | None
+    gpu_layers: int | None
+    threads: int | None
+    batch_size: int | None
+    max_sequences: int
+    kv_type: str | None
+    flash_attention: bool | None
+    mmap: bool
+    embeddings: bool
+
+
+class RequestKeywords(TypedDict, total=False):
+    """The fields of `GenerateRequest` and `Sampling` but `prompt`, for type checkers."""
+
+    messages: Sequence[Message] | None
+    token_ids: Sequence[int] | None
+    tools: Sequence[Mapping[str, Any]]
+    mode: Mode | None
+    raw: bool
+    template_variables: Mapping[str, Any]
+    max_tokens: int | None
+    stop: str | Sequence[str]
+    ignore_eos: bool
+    logprobs: int | None
+    json_schema: Mapping[str, Any] | None
+    grammar: str | None
+    cache_prompt: bool
+    temperature: float | None
+    top_k: int | None
+    top_p: float | None
+    min_p: float | None
+    typical_p: float | None
+    repetition_penalty: float | None
+    presence_penalty: float | None
+    frequency_penalty: float | None
+    logit_bias: Mapping[int, float]
+    seed: int | None
+
+
+class AnswerKeywords(LoadKeywords, RequestKeywords, total=False):
+    """Both, for an operation that loads and answers."""
+
 
 # Resolved here: the records' own annotations are texts or types, depending on whether cattrs has seen them.
 _LOAD = get_type_hints(LoadOptions)

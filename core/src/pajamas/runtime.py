@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
-from pajamas.keywords import generate_request, load_options
+from pajamas.keywords import LoadKeywords, RequestKeywords, generate_request, load_options
 from pajamas.operations import generation, loading
 from pajamas.operations.generation import GenerateResult
 from pajamas.plugins import PluginHost
@@ -15,7 +15,10 @@ from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.types import Chunk
 
 if TYPE_CHECKING:
-    from pajamas.types import Artifact, Session
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pajamas.types import Artifact, Feature, Session
 
 
 class Runtime:
@@ -28,6 +31,7 @@ class Runtime:
         path: a file, a folder, a Hub id or an alias; None is the default model.
         backend: a backend's name or a device word ("cuda", "metal", "cpu"); None lets the format decide.
         isolated: keep the model in a child process, so that an engine that crashes does not take this one along.
+        needs: features that requests will need; a backend that lacks one is not chosen.
         progress: what is told how far a download is.
         host: the plugins to use instead of all that are installed.
         options: fields of `types.LoadOptions`, such as context_length, threads, gpu_layers.
@@ -43,24 +47,26 @@ class Runtime:
         backend: str | None = None,
         *,
         isolated: bool = False,
+        needs: Iterable[Feature] = (),
         progress: Progress = NO_PROGRESS,
         host: PluginHost | None = None,
-        **options: Any,
+        **options: Unpack[LoadKeywords],
     ) -> None:
         load = load_options(options)
+        loading.check_device(backend, load)
         self._host = host or PluginHost()
-        model = None if path is None else str(path)
-        selection = loading.select(model, backend, progress=progress, host=self._host)
+        needed = loading.load_features(load) | frozenset(needs)
+        selection = loading.select(path, backend, needed, progress=progress, host=self._host)
         self.artifact: Artifact = selection.artifact
         self.reasons: tuple[str, ...] = selection.choice.reasons
         """Why this backend was chosen, a sentence each."""
         self.session: Session = loading.open_selection(selection, load, isolated=isolated)
 
-    def generate(self, prompt: str | None = None, **options: Any) -> GenerateResult:
+    def generate(self, prompt: str | None = None, **options: Unpack[RequestKeywords]) -> GenerateResult:
         """The whole answer: the join of `stream`, with the same arguments and errors."""
         return generation.join(self.stream(prompt, **options))
 
-    def stream(self, prompt: str | None = None, **options: Any) -> Iterator[Chunk]:
+    def stream(self, prompt: str | None = None, **options: Unpack[RequestKeywords]) -> Iterator[Chunk]:
         """Answer as it is computed; the request is checked and rendered before this returns.
 
         Args:
@@ -74,11 +80,9 @@ class Runtime:
             TemplateError: the chat template fails on these messages.
             ContextOverflow, EngineError: from the stream.
         """
-        if prompt is not None:
-            options["prompt"] = prompt
-        return generation.stream(self.session, generate_request(options), host=self._host)
+        return generation.stream(self.session, generate_request({**options, "prompt": prompt}), host=self._host)
 
-    def check(self, prompt: str | None = None, **options: Any) -> None:
+    def check(self, prompt: str | None = None, **options: Unpack[RequestKeywords]) -> None:
         """Raise what `stream` would raise before its first token."""
         # The stream is lazy: one that is dropped before its first chunk has computed nothing.
         self.stream(prompt, **options)
@@ -88,6 +92,32 @@ class Runtime:
 
     def detokenize(self, token_ids: list[int]) -> str:
         return self.session.detokenize(token_ids)
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One unit vector a text, float32 [len(texts), size]; the model must be loaded with `embeddings=True`.
+
+        Raises:
+            UnsupportedFeature: it was loaded to generate, or the backend cannot embed.
+            ContextOverflow: a text does not fit the context.
+        """
+        return self.session.embed(list(texts))
+
+    def score(self, token_ids: Sequence[int], first: int = 0) -> Iterator[NDArray[np.float32]]:
+        """Blocks of next-token log-probabilities for positions `first` on: float32 [rows, n_vocab], normalised."""
+        return self.session.score(list(token_ids), first)
+
+    def save_prompt_cache(self, path: str | Path) -> None:
+        """Write what is computed of the last prompt and its answer, to go on from in another process."""
+        self.session.save_prompt_cache(Path(path))
+
+    def load_prompt_cache(self, path: str | Path) -> int:
+        """Restore what `save_prompt_cache` wrote; how many tokens that is.
+
+        Raises:
+            ModelFileError: the file is damaged.
+            UsageError: another model or other options made it.
+        """
+        return self.session.load_prompt_cache(Path(path))
 
     def close(self) -> None:
         """Free the model; closing it again does nothing."""

@@ -30,7 +30,8 @@ class Source:
     filename: str | None = None
     """One file of the repository, relative to its root."""
     quant: str | None = None
-    """The quantization asked of a repository of GGUF files: the `Q4_K_M` of `org/name:Q4_K_M`."""
+    """The quantization asked of a repository of GGUF files, or of what was converted from the model: the `Q4_K_M` of
+    `org/name:Q4_K_M` or `./models/name:Q4_K_M`."""
     path: Path | None = None
 
     @property
@@ -44,7 +45,7 @@ class Source:
 
 FORMS = (
     "A model is Org/Name, Org/Name@revision, Org/Name:Q4_K_M, hf://Org/Name/file.gguf, "
-    "a folder, a .gguf file or an alias."
+    "a folder, a .gguf file or an alias; after an alias or folder :Q4_K_M picks one of its artifacts."
 )
 
 # Org/Name[@revision][:quant]; a revision may hold slashes (refs/pr/1), never a colon.
@@ -58,26 +59,29 @@ _PART = re.compile(r"[A-Za-z0-9_]([\w.-]*[A-Za-z0-9_])?", re.ASCII)
 _REVISION = re.compile(r"\w[\w.+/-]*", re.ASCII)
 
 
-def parse_source(text: str, aliases: Mapping[str, str] | None = None) -> Source:
+def parse_source(text: str | Path, aliases: Mapping[str, str] | None = None) -> Source:
     """Read a model reference as a person writes it. Only the local disk is looked at, and only for whether it is there.
 
-    An alias comes first, then a path (one that begins with `.`, `/` or `~`, or that exists), then a Hub id.
+    An alias comes first, then a path (one that begins with `.`, `/` or `~`, or that exists), then a Hub id. A `Path`
+    is always a path.
 
     Args:
         text: one of the forms in `FORMS`.
-        aliases: short names and what they stand for; see `pajamas.aliases.merge_aliases`.
+        aliases: short names and what they stand for; see `pajamas.aliases.merge`.
 
     Raises:
-        UsageError: the text has no form that makes sense.
+        UsageError: the text has no form that makes sense, or aliases stand for each other.
         ModelNotFound: a path that is not there, or a name that is no alias.
     """
+    if isinstance(text, Path):
+        return _parse_path(str(text))
     aliases = aliases or {}
-    text = aliases.get(text.strip(), text).strip()
+    text = follow_aliases(text, aliases)
     if not text:
         raise UsageError("No model was named.", "The name is empty.", FORMS)
     if text.startswith("hf://"):
         return _parse_uri(text)
-    if text.startswith((".", "/", "~")) or os.path.exists(text):
+    if text.startswith((".", "/", "~")) or os.path.exists(text) or os.path.isdir(text.rpartition(":")[0]):
         return _parse_path(text)
     if "://" in text:
         raise UsageError(f"{text!r} is not a model reference.", "Only hf:// addresses are understood.", FORMS)
@@ -89,6 +93,30 @@ def parse_source(text: str, aliases: Mapping[str, str] | None = None) -> Source:
     if match["repo"].count("/") > 1 or text.endswith(".gguf") or "\\" in text:
         raise _no_path(text)
     return _hub(text, match["repo"], match["revision"], match["quant"])
+
+
+def follow_aliases(text: str, aliases: Mapping[str, str]) -> str:
+    """What `text` stands for in the end; an alias may stand for another, and :SCHEME after one goes along.
+
+    Raises:
+        UsageError: aliases stand for each other.
+    """
+    text = text.strip()
+    seen: list[str] = []
+    while True:
+        head, colon, scheme = text.rpartition(":")
+        if text in aliases:
+            name, text = text, aliases[text].strip()
+        elif head in aliases:
+            name, text = head, aliases[head].strip() + colon + scheme
+        else:
+            return text
+        if name in seen:
+            circle = " -> ".join([*seen[seen.index(name) :], name])
+            raise UsageError(
+                f"The alias {name} never comes to a model.", f"It goes in a circle: {circle}", "Let one name a model."
+            )
+        seen.append(name)
 
 
 def _parse_uri(text: str) -> Source:
@@ -136,6 +164,11 @@ def _parse_path(text: str) -> Source:
     # os.path answers False where pathlib raises: for names that are too long, or no names at all.
     if os.path.isdir(path):
         return Source(text=text, kind="folder", path=path)
+    head, colon, scheme = text.rpartition(":")
+    if colon and not os.path.lexists(path) and os.path.isdir(os.path.expanduser(head)):
+        if not scheme:
+            raise UsageError(f"{text!r} ends in a colon.", "The scheme is missing.", f"Try {head}:Q4_K_M")
+        return Source(text=head, kind="folder", path=Path(os.path.expanduser(head)), quant=scheme)
     if os.path.isfile(path):
         if path.suffix.lower() == ".gguf":
             return Source(text=text, kind="file", path=path)

@@ -39,7 +39,7 @@ def command(
     line of standard input is one turn.
     """
     options = given(options)
-    generation_options.check(options)
+    needs = generation_options.check(options)
     loaded = load(
         ctx,
         model=model,
@@ -50,6 +50,7 @@ def command(
         threads=threads,
         gpu_layers=gpu_layers,
         kv_type=kv_type,
+        needs=needs,
     )
     with loaded as runtime:
         if sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty():

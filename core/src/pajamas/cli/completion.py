@@ -29,7 +29,7 @@ def models(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> l
     from pajamas.plugins import PluginHost
 
     try:
-        aliases = known_aliases(PluginHost())
+        aliases = known_aliases(PluginHost()).known
     except PajamasError:  # a wrong configuration file: the command itself will say so
         aliases = {}
     found = [CompletionItem(name, help=source) for name, source in aliases.items() if name.startswith(incomplete)]

@@ -61,6 +61,7 @@ def _overrides(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
 @click.option("--output-tensor-type", "output_type", metavar="TYPE", help="Type of the output layer.")
 @click.option("--keep-16bit", is_flag=True, help="Keep the 16-bit GGUF beside the result.")
 @click.option("--converter", type=click.Choice(["llama.cpp"]), help="llama.cpp's own converter instead of ours.")
+@click.option("--explain", is_flag=True, help="Say on standard error which backend was chosen and why.")
 @backend_option
 @json_option
 @click.pass_context
@@ -77,6 +78,7 @@ def command(
     dry_run: bool,
     force: bool,
     backend: str | None,
+    explain: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -85,8 +87,6 @@ def command(
     Without --output the result goes to the model store (see `pajamas list`), where `generate` and `chat` find it by the
     model's name.
     """
-    from pajamas.operations.converting import ConvertOptions
-
     with output.progress() as progress:
         result = run(
             "convert",
@@ -100,11 +100,14 @@ def command(
             dry_run=dry_run,
             force=force,
             backend=backend,
-            options=ConvertOptions(**options),
+            **options,
             command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
             progress=progress,
             host=plugin_host(ctx),
         )
+    if explain:
+        for reason in result.reasons:
+            output.say(reason, err=True)
     if as_json:
         output.print_json(result)
     else:

@@ -74,7 +74,7 @@ def command(
         request["json_schema"] = generation_options.read_json(json_schema, "--json-schema")
     if grammar_file is not None:
         request["grammar"] = generation_options.read_text(grammar_file, "--grammar")
-    generation_options.check(request)
+    needs = generation_options.check(request)
     request |= _conversation(words, prompt, messages, system, raw=options["raw"])
     loaded = load(
         ctx,
@@ -86,6 +86,7 @@ def command(
         threads=threads,
         gpu_layers=gpu_layers,
         kv_type=kv_type,
+        needs=needs,
     )
     with loaded as runtime:
         if as_json:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from pajamas.cli import completion
 from pajamas.errors import UsageError
+
+if TYPE_CHECKING:
+    from pajamas.types import Feature
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -88,17 +91,19 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if not (value is None or value is False or value == ())}
 
 
-def check(options: dict[str, Any]) -> None:
-    """Refuse what makes no sense for any model, before one is downloaded and loaded.
+def check(options: dict[str, Any]) -> frozenset[Feature]:
+    """The features that the options need; what makes no sense for any model is refused before one is loaded.
 
     Raises:
         UsageError: names the option.
     """
     from pajamas.keywords import generate_request
-    from pajamas.operations.generation import check_request
+    from pajamas.operations.generation import check_request, needed_features
 
     # A request that is checked for its options only: any prompt will do.
-    check_request(generate_request({"prompt": "?", **options}))
+    request = generate_request({"prompt": "?", **options})
+    check_request(request)
+    return needed_features(request)
 
 
 def read_text(path: str, what: str) -> str:

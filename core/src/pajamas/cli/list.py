@@ -22,6 +22,8 @@ def command(ctx: click.Context, as_json: bool) -> None:
     """List converted artifacts, downloaded models, and the aliases that can be used for a model."""
     refuse_backend(ctx, "list")
     found = run("list", host=plugin_host(ctx))
+    for warning in found.warnings:
+        output.say(f"Warning: {warning}", err=True, fg="yellow")
     if as_json:
         output.print_json(found)
         return

@@ -12,6 +12,7 @@ from pajamas.core import run
 
 if TYPE_CHECKING:
     from pajamas.runtime import Runtime
+    from pajamas.types import Feature
 
 
 def load(
@@ -21,6 +22,7 @@ def load(
     backend: str | None = None,
     isolated: bool = False,
     explain: bool = False,
+    needs: frozenset[Feature] = frozenset(),
     **options: Any,
 ) -> Runtime:
     """Load `model`, and with `explain` say which backend was chosen and why."""
@@ -30,6 +32,7 @@ def load(
             path=model,
             backend=backend,
             isolated=isolated,
+            needs=needs,
             progress=progress,
             host=plugin_host(ctx),
             **{name: value for name, value in options.items() if value is not None},

@@ -13,9 +13,9 @@ from pajamas.errors import PajamasError, TargetExists, UnsupportedFeature, Usage
 from pajamas.manifest import Manifest, Receipt
 from pajamas.modelfiles import LocalFiles
 from pajamas.operations.detecting import detect, weights_size
-from pajamas.operations.resolving import model_name, resolve
+from pajamas.operations.resolving import model_name, resolve_whole
 from pajamas.plugins import PluginHost
-from pajamas.profiles import Target, resolve_targets
+from pajamas.profiles import Target, read_formats, resolve_targets
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.source import Source
 from pajamas.types import Architecture, Artifact, QuantizeJob
@@ -38,6 +38,8 @@ class ConvertResult:
     """Format to what went wrong; the other formats are made all the same."""
     source_size: int = 0
     """Bytes of the source's weights."""
+    reasons: tuple[str, ...] = ()
+    """Why these backends were chosen, a sentence each."""
 
     def _path(self, format: str) -> Path | None:
         return next((artifact.path for artifact in self.artifacts if artifact.format == format), None)
@@ -56,23 +58,10 @@ class ConvertResult:
         return sum(artifact.size for artifact in self.artifacts) / 1e6
 
 
-@frozen(kw_only=True)
-class ConvertOptions:
-    """The options of a conversion that go to the backend as they are; see `types.QuantizeJob`."""
-
-    threads: int | None = None
-    outtype: str | None = None
-    tensor_types: tuple[tuple[str, str], ...] = ()
-    embedding_type: str | None = None
-    output_type: str | None = None
-    keep_16bit: bool = False
-    converter: str | None = None
-
-
 def convert(
-    model: str | None = None,
+    model: str | Path | None = None,
     output: str | Path | None = None,
-    formats: Sequence[str] = ("gguf",),
+    formats: str | Sequence[str] = ("gguf",),
     precision: str | None = None,
     profile: str | None = None,
     aggressive: bool = False,
@@ -80,8 +69,14 @@ def convert(
     dry_run: bool = False,
     force: bool = False,
     backend: str | None = None,
-    options: ConvertOptions = ConvertOptions(),
     *,
+    threads: int | None = None,
+    outtype: str | None = None,
+    tensor_types: Sequence[tuple[str, str]] = (),
+    embedding_type: str | None = None,
+    output_type: str | None = None,
+    keep_16bit: bool = False,
+    converter: str | None = None,
     command: str = "",
     progress: Progress = NO_PROGRESS,
     host: PluginHost | None = None,
@@ -91,14 +86,15 @@ def convert(
     Args:
         model: a Hub id, a local folder, an alias, or a 16-bit GGUF file; None is the default model.
         output: the folder of the result, or for one GGUF the file; None is a folder of the model store.
-        formats: "gguf", "mlx" ...
+        formats: "gguf", "mlx" ..., or several as "gguf,mlx".
         precision: one scheme for each format, separated by colons; None lets the profile decide.
         profile: "balanced", "ultra" or "hq".
         aggressive: uniform low precision where the format has a mixed recipe.
-        validate: measure the result against the original.
+        validate: measure the result against the original; refused while no installed plugin measures.
         dry_run: compute sizes and memory from headers alone; nothing is downloaded but headers, nothing written.
         force: replace what is there.
         backend: the backend that makes the artifacts; None lets the format decide.
+        threads, outtype, tensor_types, embedding_type, output_type, keep_16bit, converter: as `types.QuantizeJob`.
         command: the command line, for the receipt.
 
     Raises:
@@ -107,15 +103,17 @@ def convert(
         PajamasError: of the first format, if all failed; else failures are in the result.
     """
     host = host or PluginHost()
-    if validate and "validate" not in {entry.name for entry in host.entries("pajamas.plugins")}:
+    if validate:
         raise UnsupportedFeature(
-            "--validate needs a plugin that measures quality.", "None is installed.", "pip install pajamas-validate"
+            "--validate needs a plugin that measures quality.", "This version of pajamas has none.", "Leave it out."
         )
-    targets = resolve_targets(list(formats), precision, profile, aggressive)
-    choices = [choose(host, target.format, backend) for target in targets]
+    wanted = read_formats(formats)
+    choices = [choose(host, format, backend) for format in wanted]
+    scheme_aliases = {format: choice.info.scheme_aliases for format, choice in zip(wanted, choices, strict=True)}
+    targets = resolve_targets(wanted, precision, profile, aggressive, scheme_aliases=scheme_aliases)
     if any(choice.device not in (None, "cpu") for choice in choices):
         raise UsageError(f"Conversion cannot run on {backend}.", "It runs on the processor.", "Leave --backend out.")
-    source = resolve(host, model)
+    source = resolve_whole(host, model)
     name = model_name(host, model, source)
     folder, paths = _paths(output, name, targets)
     if not (force or dry_run):
@@ -137,13 +135,13 @@ def convert(
             force=force,
             dry_run=dry_run,
             aggressive=target.aggressive,
-            threads=options.threads,
-            outtype=options.outtype,
-            tensor_types=options.tensor_types,
-            embedding_type=options.embedding_type,
-            output_type=options.output_type,
-            keep_16bit=options.keep_16bit,
-            converter=options.converter,
+            threads=threads,
+            outtype=outtype,
+            tensor_types=tuple(tensor_types),
+            embedding_type=embedding_type,
+            output_type=output_type,
+            keep_16bit=keep_16bit,
+            converter=converter,
             progress=progress,
         )
         for target, path in zip(targets, paths, strict=True)
@@ -156,6 +154,7 @@ def convert(
         targets=tuple(targets),
         artifacts=(),
         source_size=weights_size(files),
+        reasons=tuple(reason for choice in choices for reason in choice.reasons),
     )
     for target, choice, job in zip(targets, choices, jobs, strict=True):
         result = _make(result, target, choice, job, command)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from attrs import asdict, evolve, frozen
 
 from pajamas.chat import mode, parser, template
+from pajamas.dispatch import unsupported
 from pajamas.errors import UnsupportedFeature, UsageError
 from pajamas.plugins import PluginHost
 from pajamas.types import (
@@ -123,8 +124,10 @@ def stream(session: Session, request: GenerateRequest, *, host: PluginHost | Non
         ContextOverflow, EngineError: from the stream.
     """
     check_request(request)
-    _check_features(session, needed_features(request))
     host = host or PluginHost()
+    missing = needed_features(request) - session.features
+    if missing:
+        raise unsupported(host, session.backend, missing, session.features)
     ready, reader = prepare(session, request)
     log.info("Mode %s, sampling: %s.", request.mode or "by the template", _given(ready.sampling) or "the backend's own")
     chunks = host.backend(session.backend).generate(session, ready)
@@ -192,13 +195,3 @@ def _mode(request: GenerateRequest, source: str) -> Mode | None:
         )
     switched = mode.thinking(source) is mode.Thinking.SWITCHED
     return "non-thinking" if switched else request.mode
-
-
-def _check_features(session: Session, needs: frozenset[Feature]) -> None:
-    missing = sorted(feature.value for feature in needs - session.features)
-    if missing:
-        raise UnsupportedFeature(
-            f"Backend {session.backend!r} does not support {', '.join(missing)}.",
-            "An option is honoured or refused, never ignored.",
-            "Leave it out, or see `pajamas plugins` for a backend that supports it.",
-        )

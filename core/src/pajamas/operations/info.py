@@ -13,7 +13,7 @@ from pajamas.errors import PajamasError
 from pajamas.model_cards import card_context
 from pajamas.modelfiles import ModelFiles
 from pajamas.operations.detecting import detect, weights_size
-from pajamas.operations.resolving import model_name, resolve
+from pajamas.operations.resolving import model_name, resolve_whole
 from pajamas.plugins import PluginHost
 from pajamas.profiles import PROFILES, Target, resolve_targets
 from pajamas.progress import NO_PROGRESS, Progress
@@ -52,7 +52,7 @@ class ModelInfo:
 
 
 def info(
-    model: str | None = None,
+    model: str | Path | None = None,
     contexts: Sequence[int] = CONTEXTS,
     *,
     progress: Progress = NO_PROGRESS,
@@ -71,7 +71,7 @@ def info(
         DownloadError: the Hub cannot be reached.
     """
     host = host or PluginHost()
-    source = resolve(host, model)
+    source = resolve_whole(host, model)
     name = model_name(host, model, source)
     source, files = hub.open_files(source)
     architecture = detect(host, files)

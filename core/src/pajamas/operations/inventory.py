@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -27,10 +28,12 @@ class ListedModel:
 @frozen(kw_only=True)
 class Inventory:
     models: tuple[ListedModel, ...]
-    aliases: dict[str, str]
+    aliases: Mapping[str, str]
     """Alias to source."""
     folder: Path
     """Where converted artifacts go without `--output`."""
+    warnings: tuple[str, ...] = ()
+    """Aliases that cannot be used, and why."""
 
 
 def list_models(*, host: PluginHost | None = None) -> Inventory:
@@ -52,6 +55,13 @@ def list_models(*, host: PluginHost | None = None) -> Inventory:
         ListedModel(kind="download", name=cached.repo_id, path=cached.path, size=cached.size)
         for cached in hub.cached_models()
     ]
+    aliases = known_aliases(host or PluginHost())
     return Inventory(
-        models=(*artifacts, *downloads), aliases=known_aliases(host or PluginHost()), folder=store.models_folder()
+        models=(*artifacts, *downloads),
+        aliases=aliases.known,
+        folder=store.models_folder(),
+        warnings=tuple(
+            " ".join(line for line in (error.what, error.why, error.fix) if line)
+            for error in (*aliases.conflicts.values(), *aliases.broken)
+        ),
     )

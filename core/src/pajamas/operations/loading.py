@@ -12,7 +12,16 @@ from attrs import evolve, frozen
 
 from pajamas import hub, manifest, store
 from pajamas.dispatch import DEVICES, Choice, choose
-from pajamas.errors import ModelNotFound, PajamasError, Unsupported, UnsupportedModel, UsageError
+from pajamas.errors import (
+    EngineMissing,
+    ModelNotFound,
+    PajamasError,
+    PluginError,
+    Unsupported,
+    UnsupportedModel,
+    UsageError,
+)
+from pajamas.hub_files import choose_gguf
 from pajamas.modelfiles import LocalFiles, read_json
 from pajamas.operations.resolving import resolve
 from pajamas.plugins import PluginHost
@@ -34,34 +43,36 @@ class Selection:
     choice: Choice
 
 
-def open_session(
-    model: str | None = None,
-    backend: str | None = None,
-    options: LoadOptions = LoadOptions(),
-    isolated: bool = False,
-    needs: Iterable[Feature] = (),
-    *,
-    progress: Progress = NO_PROGRESS,
-    host: PluginHost | None = None,
-) -> Session:
-    """Load a model.
+def load_features(options: LoadOptions) -> frozenset[Feature]:
+    """What a backend must support to honour these options. No layers on a GPU is what a backend without one does."""
+    needs = {Feature.KV_TYPE} if options.kv_type is not None else set()
+    needs |= {Feature.GPU_LAYERS} if options.gpu_layers else set()
+    needs |= {Feature.EMBEDDINGS} if options.embeddings else set()
+    return frozenset(needs)
 
-    Args:
-        model: a path, a Hub id, an alias; None is the default model.
-        backend: a backend's name or a device word; None lets the format decide.
-        isolated: keep the session in a child process, so that an engine that crashes does not take this one along.
-        needs: features that the session must have.
 
-    Raises:
-        PajamasError: see `select`, and what the backend's `load` raises.
-    """
-    host = host or PluginHost()
-    selection = select(model, backend, needs, progress=progress, host=host)
-    return open_selection(selection, options, isolated=isolated)
+def check_device(backend: str | None, options: LoadOptions) -> None:
+    """Raises UsageError where `backend` is a device word and the options name another device."""
+    if backend in DEVICES and options.device not in (None, backend):
+        raise UsageError(
+            f"The backend {backend} and the device {options.device} contradict each other.",
+            f"As a backend, {backend} is the device that the layers run on.",
+            "Leave one of them out.",
+        )
 
 
 def open_selection(selection: Selection, options: LoadOptions = LoadOptions(), *, isolated: bool = False) -> Session:
+    """Load what was selected.
+
+    Args:
+        isolated: keep the session in a child process, so that an engine that crashes does not take this one along.
+
+    Raises:
+        UsageError: the options contradict the device that was selected.
+        PajamasError: what the backend's `load` raises.
+    """
     choice = selection.choice
+    check_device(choice.device, options)
     if choice.device:
         options = evolve(options, device=choice.device)
     for reason in choice.reasons:
@@ -90,7 +101,7 @@ def _open(selection: Selection, options: LoadOptions, *, isolated: bool) -> Sess
 
 
 def select(
-    model: str | None,
+    model: str | Path | None,
     backend: str | None = None,
     needs: Iterable[Feature] = (),
     *,
@@ -103,29 +114,36 @@ def select(
         ModelNotFound: there is no such model.
         UnsupportedModel: it is a source model that no installed backend loads as it is; the message says how to
             convert it.
-        UsageError: the folder holds several artifacts and nothing says which.
+        UsageError: there are several artifacts and nothing says which.
         PajamasError: what `dispatch.choose` raises.
     """
     host = host or PluginHost()
     source = resolve(host, model)
     needs = frozenset(needs)
+    asked = source.text if model is None else str(model)
     if source.kind == "file":
         assert source.path is not None
         return _of_path(host, source.path, "gguf", backend, needs)
     if source.kind == "hub":
-        return _of_hub(host, source, backend, needs, progress)
+        return _of_hub(host, source, backend, needs, progress, asked=asked)
     assert source.path is not None
     if (source.path / manifest.FILE_NAME).is_file():
         receipts = [(source.path / receipt.path, receipt) for receipt in manifest.read(source.path).artifacts]
-        return _of_receipts(host, source, receipts, backend, needs)
-    return _of_folder(host, source, source.path, backend, needs, asked=model or source.text)
+        return _of_receipts(host, source, receipts, backend, needs, asked=asked)
+    return _of_folder(host, source, source.path, backend, needs, asked=asked)
 
 
 def _of_hub(
-    host: PluginHost, source: Source, backend: str | None, needs: frozenset[Feature], progress: Progress
+    host: PluginHost,
+    source: Source,
+    backend: str | None,
+    needs: frozenset[Feature],
+    progress: Progress,
+    *,
+    asked: str,
 ) -> Selection:
-    if not (source.quant or source.filename) and (receipts := store.artifacts_of(source)):
-        return _of_receipts(host, source, receipts, backend, needs)
+    if not source.filename and (receipts := _converted(source)):
+        return _of_receipts(host, source, receipts, backend, needs, asked=asked)
     resolved, files = hub.open_files(source)
     if any(name.endswith(".gguf") for name in files.sizes()):
         _, path = hub.download(source, progress=progress)
@@ -136,12 +154,33 @@ def _of_hub(
     return Selection(artifact=Artifact(path=path, format=format), choice=choice)
 
 
+def _converted(source: Source) -> list[tuple[Path, Receipt]]:
+    """The store's artifacts that a repository's name means; with a scheme, that of a GGUF repository comes first."""
+    receipts = store.artifacts_of(source)
+    if source.quant is None:
+        return receipts
+    own = [(path, receipt) for path, receipt in receipts if not _is_gguf(receipt.source.text)]
+    return own if any(_is_scheme(receipt, source.quant) for _, receipt in own) else []
+
+
+def _is_gguf(source: str) -> bool:
+    """Whether an artifact was made from a file of a GGUF repository (`Org/Name:BF16`, `hf://Org/Name/F.gguf`)."""
+    return source.endswith(".gguf") or ":" in source.removeprefix("hf://")
+
+
+def _is_scheme(receipt: Receipt, scheme: str) -> bool:
+    return (receipt.scheme or "").lower() == scheme.lower()
+
+
 def _of_folder(
     host: PluginHost, source: Source, folder: Path, backend: str | None, needs: frozenset[Feature], *, asked: str
 ) -> Selection:
     files = LocalFiles(folder)
     ggufs = [name for name in files.sizes() if (name.endswith(".gguf") and "-of-" not in name) or "-00001-of-" in name]
     config = read_json(files, "config.json")
+    if config is None and ggufs and source.quant:
+        chosen = choose_gguf(files.sizes(), source.quant, None, str(folder))
+        return _of_path(host, folder / chosen[0], "gguf", backend, needs)
     if config is None and len(ggufs) == 1:
         return _of_path(host, folder / ggufs[0], "gguf", backend, needs)
     if config is None:
@@ -152,7 +191,9 @@ def _of_folder(
         raise ModelNotFound(f"{folder} is not one model.", why, fix)
     format = _folder_format(config)
     if format == "safetensors" and (receipts := store.artifacts_of(source)):
-        return _of_receipts(host, source, receipts, backend, needs)
+        return _of_receipts(host, source, receipts, backend, needs, asked=asked)
+    if source.quant:
+        raise _no_such_artifact(asked, source.quant, [])
     choice = _choose_or_convert(host, asked, format, backend, needs)
     return Selection(artifact=Artifact(path=folder, format=format), choice=choice)
 
@@ -173,28 +214,50 @@ def _of_receipts(
     receipts: list[tuple[Path, Receipt]],
     backend: str | None,
     needs: frozenset[Feature],
+    *,
+    asked: str,
 ) -> Selection:
     """The one artifact that a backend here serves; two of one format are for the person to choose from."""
+    if source.quant:
+        there = [receipt.scheme or receipt.format for _, receipt in receipts]
+        receipts = [(path, receipt) for path, receipt in receipts if _is_scheme(receipt, source.quant)]
+        if not receipts:
+            raise _no_such_artifact(asked, source.quant, there)
     refusals: list[PajamasError] = []
     for format in dict.fromkeys(receipt.format for _, receipt in receipts):
         try:
             choice = choose(host, format, backend, needs)
-        except Unsupported as error:
+        except (Unsupported, EngineMissing, PluginError) as error:
             refusals.append(error)
             continue
         found = [(path, receipt) for path, receipt in receipts if receipt.format == format]
         if len(found) > 1:
-            raise UsageError(
-                f"{source.text} has {len(found)} {format} artifacts.",
-                "Which one is meant cannot be told.",
-                "Name one of them: " + ", ".join(str(path) for path, _ in found),
-            )
+            raise _several(asked, format, found)
         path, receipt = found[0]
         artifact = Artifact(path=path, format=format, scheme=receipt.scheme, size=receipt.size)
         return Selection(artifact=artifact, choice=choice)
     if not refusals:
         raise ModelNotFound(f"The manifest of {source.text} lists no artifact.", "", "Convert the model again.")
     raise refusals[0]
+
+
+def _several(asked: str, format: str, found: list[tuple[Path, Receipt]]) -> UsageError:
+    schemes = [(receipt.scheme or "").lower() for _, receipt in found]
+    # Two of one scheme, or of none, have only their paths to be told apart by.
+    names = [str(path) for path, _ in found]
+    if all(schemes) and len(set(schemes)) == len(schemes):
+        names = [f"{asked}:{scheme}" for scheme in schemes]
+    what = f"{asked} has {len(found)} {format} artifacts."
+    return UsageError(what, "Which one is meant cannot be told.", f"Name one of them: {', '.join(names)}")
+
+
+def _no_such_artifact(asked: str, scheme: str, there: list[str]) -> ModelNotFound:
+    model = asked.removesuffix(f":{scheme}")
+    return ModelNotFound(
+        f"{model} has no artifact of the scheme {scheme}.",
+        f"It has: {', '.join(there)}." if there else "It was not converted yet.",
+        f"pajamas convert --model {model} --precision {scheme.lower()}",
+    )
 
 
 def _choose_or_convert(

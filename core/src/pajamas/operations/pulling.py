@@ -7,7 +7,7 @@ from pathlib import Path
 from attrs import frozen
 
 from pajamas import hub
-from pajamas.operations.resolving import resolve
+from pajamas.operations.resolving import resolve_whole
 from pajamas.plugins import PluginHost
 from pajamas.progress import NO_PROGRESS, Progress
 
@@ -19,11 +19,13 @@ class PullResult:
     path: Path
 
 
-def pull(model: str | None = None, *, progress: Progress = NO_PROGRESS, host: PluginHost | None = None) -> PullResult:
+def pull(
+    model: str | Path | None = None, *, progress: Progress = NO_PROGRESS, host: PluginHost | None = None
+) -> PullResult:
     """Bring a model into the Hub's cache; a local path is only looked at.
 
     Raises:
         ModelNotFound, GatedModel, NotCached, DownloadError, NotEnoughDisk, ChecksumMismatch: as `hub.download`.
     """
-    source, path = hub.download(resolve(host or PluginHost(), model), progress=progress)
+    source, path = hub.download(resolve_whole(host or PluginHost(), model), progress=progress)
     return PullResult(repo_id=source.repo_id, commit=source.commit, path=path)

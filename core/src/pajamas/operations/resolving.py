@@ -3,37 +3,66 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 from pajamas import aliases, settings
+from pajamas.aliases import Aliases
 from pajamas.errors import UsageError
 from pajamas.plugins import PluginHost
-from pajamas.source import Source, parse_source
+from pajamas.source import Source, follow_aliases, parse_source
 
 log = logging.getLogger(__name__)
 
 
-def known_aliases(host: PluginHost) -> dict[str, str]:
+def known_aliases(host: PluginHost) -> Aliases:
     """Every alias; the user's own win over those of plugins."""
     return aliases.merge(host.aliases(), settings.load().aliases)
 
 
-def resolve(host: PluginHost, model: str | None) -> Source:
+def resolve(host: PluginHost, model: str | Path | None) -> Source:
     """The source that `model` names; the default model for None.
 
     Raises:
         ModelNotFound: it is neither an alias, nor a path that exists, nor a Hub id.
-        UsageError: it is not written as any of these.
+        UsageError: it is not written as any of these, or aliases stand for each other.
+        PluginConflict: it is an alias that plugins give different sources.
     """
-    if model is not None and not model.strip():
+    if isinstance(model, str) and not model.strip():
         raise UsageError("The model's name is empty.", "", "Leave it out for the default model.")
-    text = model or settings.load().model or aliases.DEFAULT_MODEL
-    source = parse_source(text, known_aliases(host))
-    log.info("The model %s is %s.", text, source.text)
+    if isinstance(model, Path):
+        source = parse_source(model)
+    else:
+        model = model or settings.load().model or aliases.DEFAULT_MODEL
+        offered = known_aliases(host)
+        for error in offered.broken:
+            log.warning("%s %s", error.what, error.fix)
+        final = follow_aliases(model, offered.known)
+        for name in (final, final.rpartition(":")[0]):
+            if name in offered.conflicts:
+                raise offered.conflicts[name]
+        source = parse_source(final, offered.known)
+    log.info("The model %s is %s.", model, source.text)
     return source
 
 
-def model_name(host: PluginHost, model: str | None, source: Source) -> str:
+def resolve_whole(host: PluginHost, model: str | Path | None) -> Source:
+    """As `resolve`, for what takes a model and not one of the artifacts that were made from it.
+
+    Raises:
+        UsageError: besides, `model` names an artifact of a folder by its scheme.
+    """
+    source = resolve(host, model)
+    if source.kind == "folder" and source.quant:
+        raise UsageError(
+            f"{model} names an artifact, and here the model itself is asked for.",
+            f"{source.text} is a folder, and :{source.quant} one of the artifacts made from it.",
+            f"Leave :{source.quant} out, or name the artifact's file.",
+        )
+    return source
+
+
+def model_name(host: PluginHost, model: str | Path | None, source: Source) -> str:
     """The name for files and metadata: an alias of a local folder names it better than the folder does."""
-    if source.kind == "folder" and model and model in known_aliases(host):
+    if source.kind == "folder" and isinstance(model, str) and model in known_aliases(host).known:
         return model
     return source.name
