@@ -92,6 +92,39 @@ def test_verify_finds_a_missing_and_a_truncated_file(copy):
     assert not pajamas.run("verify", path=copy).ok
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "what"),
+    [
+        ("size", 1, "size"),
+        ("parameters", 7, "parameters"),
+        ("bits_per_weight", 1.5, "bits per weight"),
+        ("scheme", "Q2_K", "scheme"),
+        ("tensor_types", {"Q4_K": 46}, "tensor types"),
+        ("tensor_digest", "00", "tensor digest"),
+        ("tokenizer_digest", "00", "tokenizer digest"),
+        ("template_digest", "00", "template digest"),
+    ],
+)
+def test_verify_finds_an_altered_receipt(copy, field, value, what):
+    data = json.loads((copy / "manifest.json").read_text())
+    data["artifacts"][0][field] = value
+    (copy / "manifest.json").write_text(json.dumps(data))
+
+    result = pajamas.run("verify", path=copy)
+
+    assert [check.what for check in result.checks if not check.ok] == [what]
+
+
+@pytest.mark.parametrize(("record", "field", "value"), [("tensors", "type", "Q2_K"), ("architecture", "num_layers", 5)])
+def test_verify_finds_an_altered_record_within_a_receipt(copy, record, field, value):
+    data = json.loads((copy / "manifest.json").read_text())
+    found = data["artifacts"][0][record]
+    (found[-1] if isinstance(found, list) else found)[field] = value
+    (copy / "manifest.json").write_text(json.dumps(data))
+
+    assert [check.what for check in pajamas.run("verify", path=copy).checks if not check.ok] == [record]
+
+
 def test_verify_refuses_what_has_no_receipt(copy):
     stray = copy / "gguf/stray.gguf"
     stray.write_bytes((copy / "gguf/tiny-q8_0.gguf").read_bytes())
@@ -173,7 +206,7 @@ def test_several_artifacts_of_one_format_are_for_the_person_to_choose_from(conve
     with pytest.raises(UsageError) as caught:
         pajamas.run("generate", model=converted.folder, prompt=QUESTION)
 
-    assert "tiny-q4_k_m.gguf" in caught.value.fix and "tiny-q8_0.gguf" in caught.value.fix
+    assert "tiny:q4_k_m" in caught.value.fix and "tiny:q8_0" in caught.value.fix
 
 
 def test_a_source_model_is_found_converted_in_the_store(tmp_path, monkeypatch):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from pathlib import Path
 
 from attrs import frozen
 
-from pajamas import digests, manifest
+from pajamas import digests, gguf_header, manifest
+from pajamas.architecture import detect_architecture
 from pajamas.errors import ModelNotFound, PajamasError
 from pajamas.manifest import Receipt
+from pajamas.modelfiles import LocalFiles
+from pajamas.plugins import PluginHost
 from pajamas.progress import NO_PROGRESS, Progress
 
 
@@ -36,8 +41,11 @@ class VerifyResult:
         return all(check.ok for check in self.checks)
 
 
-def verify(path: str | Path, *, progress: Progress = NO_PROGRESS) -> VerifyResult:
-    """Recompute sizes and digests of one artifact, or of all in a folder, and compare them with the receipts.
+def verify(path: str | Path, *, progress: Progress = NO_PROGRESS, host: PluginHost | None = None) -> VerifyResult:
+    """Compare the receipts of one artifact, or of all in a folder, with what the files say now.
+
+    Sizes, digests, tensors, types, parameters, bits per weight and architecture are read and computed anew. What the
+    files cannot tell (source, command, versions, dates) is not checked. No plugin is needed: `host` changes nothing.
 
     Raises:
         ModelNotFound: nothing is there, or it has no receipt.
@@ -84,8 +92,55 @@ def _check(folder: Path, receipt: Receipt, progress: Progress) -> list[Check]:
     ]
     try:
         found = (digests.tensor_digest(path, progress), digests.tokenizer_digest(path), digests.template_digest(path))
+        facts = _facts(path)
     except PajamasError as error:  # a damaged header is a finding here, and the other checks still count
         return [*checks, check("header", "sound", error.why or error.what)]
     expected = (receipt.tensor_digest, receipt.tokenizer_digest, receipt.template_digest)
     names = ("tensor digest", "tokenizer digest", "template digest")
-    return checks + [check(*values) for values in zip(names, expected, found, strict=True)]
+    checks += [check(*values) for values in zip(names, expected, found, strict=True)]
+    return checks + [check(what, recorded, facts[what]) for what, recorded in _recorded(receipt).items()]
+
+
+_LISTED = 3
+
+
+def _recorded(receipt: Receipt) -> dict[str, str]:
+    """What a receipt says of its artifact, in the words of `_facts`; None says nothing and is left out."""
+    facts = {
+        "size": str(receipt.size),
+        "parameters": str(receipt.parameters),
+        "bits per weight": f"{receipt.bits_per_weight or 0:.6f}",
+        "scheme": str(receipt.scheme),
+        "tensor types": str(dict(sorted(receipt.tensor_types.items()))),
+        "tensors": _listing([(tensor.name, tensor.type, tensor.shape, tensor.size) for tensor in receipt.tensors]),
+        "architecture": str(receipt.architecture),
+    }
+    return {what: text for what, text in facts.items() if text != "None"} if receipt.format == "gguf" else {}
+
+
+def _facts(path: Path) -> dict[str, str]:
+    """What a GGUF file says of itself; empty for a folder, whose digests say it all."""
+    if path.is_dir():
+        return {}
+    files = LocalFiles(path)
+    header = gguf_header.read_split(files, path.name)
+    architecture = detect_architecture(files)
+    size = sum(file.stat().st_size for file in digests.artifact_files(path))
+    parameters = architecture.parameters if architecture else None
+    return {
+        "size": str(size),
+        "parameters": str(parameters),
+        "bits per weight": f"{8 * size / parameters if parameters else 0:.6f}",
+        "scheme": str(architecture.dtype if architecture else None),
+        "tensor types": str(dict(sorted(Counter(tensor.type for tensor in header.tensors).items()))),
+        "tensors": _listing([(tensor.name, tensor.type, tensor.shape, tensor.size) for tensor in header.tensors]),
+        "architecture": str(architecture),
+    }
+
+
+def _listing(tensors: list[tuple[str, str, tuple[int, ...], int]]) -> str:
+    """All tensors in few words: a digest tells two lists apart, the first ones tell a person what they are."""
+    ordered = sorted(tensors)
+    digest = hashlib.sha256(repr(ordered).encode()).hexdigest()[:16]
+    first = ", ".join(f"{name} {kind} {shape}" for name, kind, shape, _ in ordered[:_LISTED])
+    return f"{len(ordered)} ({digest}): {first}, ..."
