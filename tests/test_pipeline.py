@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -228,6 +229,48 @@ def test_a_damaged_file_is_an_error(copy):
 
     with pytest.raises(ModelFileError):
         pajamas.run("generate", model=path, prompt=QUESTION)
+
+
+def test_a_receipt_of_the_library_says_how_to_make_the_same_again(tmp_path):
+    made = pajamas.run(
+        "convert", model="tiny", output=tmp_path / "a", tensor_types=[("ffn_down", "Q8_0")], outtype="f16"
+    )
+
+    [receipt] = made.receipts
+    assert receipt.options == {"outtype": "f16", "tensor_types": (("ffn_down", "Q8_0"),)}
+    assert receipt.command.startswith("pajamas.run('convert', model=")
+    again = eval(receipt.command.replace("pajamas.run(", f"pajamas.run(output={str(tmp_path / 'b')!r}, operation="))
+    assert again.receipts[0].tensor_digest == receipt.tensor_digest
+
+
+def test_a_gguf_source_is_recorded_by_its_digest(converted, tmp_path):
+    path = converted.folder / "gguf/tiny-q8_0.gguf"
+    made = pajamas.run("convert", model=path, output=tmp_path, precision="q4_0")
+
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert dict(made.receipts[0].source.files) == {"tiny-q8_0.gguf": digest}
+
+
+def test_a_foreign_manifest_is_refused_before_any_work(tmp_path):
+    (tmp_path / "manifest.json").write_text('{"mine": true}')
+
+    with pytest.raises(ModelFileError, match="not a pajamas manifest"):
+        pajamas.run("convert", model="tiny", output=tmp_path, force=True)
+
+    assert [file.name for file in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_the_kept_16bit_file_is_named(tmp_path):
+    made = pajamas.run("convert", model="tiny", output=tmp_path, keep_16bit=True)
+
+    assert (tmp_path / "gguf/tiny-bf16.gguf").is_file()
+    assert any("tiny-bf16.gguf" in note for note in made.artifacts[0].notes)
+
+
+def test_verify_knows_16bit_artifacts(tmp_path):
+    pajamas.run("convert", model="tiny", output=tmp_path, precision="bf16")
+
+    assert pajamas.run("verify", path=tmp_path).ok
 
 
 def test_one_file_as_the_output(tmp_path):

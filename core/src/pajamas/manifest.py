@@ -70,6 +70,8 @@ class Receipt:
     created: str
     """UTC, ISO 8601."""
     source: SourceRecord
+    options: Mapping[str, Any] = field(factory=dict)
+    """What was asked for beyond the scheme and decides the result: overrides, intermediate dtype, converter."""
     notes: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(factory=dict)
     validation: Mapping[str, Any] | None = None

@@ -8,7 +8,7 @@ import tempfile
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pajamas import digests
 from pajamas.dispatch import Choice
@@ -16,6 +16,7 @@ from pajamas.manifest import Receipt, SourceRecord
 from pajamas.modelfiles import ModelFiles
 from pajamas.plugin_entries import core_version
 from pajamas.profiles import Target
+from pajamas.progress import Progress
 from pajamas.source import Source
 from pajamas.types import Artifact, QuantizeJob
 
@@ -55,22 +56,40 @@ def make_receipt(
         engine_version=choice.info.engine_version,
         pajamas_version=core_version(),
         plugin=f"{choice.backend.entry.distribution} {choice.backend.entry.version}",
-        command=command,
+        command=command or _as_call(job),
+        options=_options(job),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        source=_source_record(job.source, job.files),
+        source=_source_record(job.source, job.files, job.progress),
         notes=artifact.notes,
         details=artifact.details,
     )
 
 
-def _source_record(source: Source, files: ModelFiles) -> SourceRecord:
+_DECIDING = ("outtype", "tensor_types", "embedding_type", "output_type", "aggressive", "keep_16bit", "converter")
+
+
+def _options(job: QuantizeJob) -> dict[str, Any]:
+    return {name: value for name in _DECIDING if (value := getattr(job, name))}
+
+
+def _as_call(job: QuantizeJob) -> str:
+    """What makes the same artifact again, for a conversion that no command line asked for."""
+    given = {"model": job.source.text, "formats": job.format, "precision": job.scheme, **_options(job)}
+    return f"pajamas.run('convert', {', '.join(f'{name}={value!r}' for name, value in given.items())})"
+
+
+def _source_record(source: Source, files: ModelFiles, progress: Progress) -> SourceRecord:
     present = files.sizes()
+    digested = {name: hashlib.sha256(files.read(name)).hexdigest() for name in _SMALL_FILES if name in present}
+    if source.kind == "file" and source.path is not None:
+        parts = digests.artifact_files(source.path)
+        digested = {part.name: digests.file_digest(part, progress) for part in parts}
     return SourceRecord(
         text=source.text if source.path is None else str(source.path.resolve()),
         repo_id=source.repo_id,
         revision=source.revision,
         commit=source.commit,
-        files={name: hashlib.sha256(files.read(name)).hexdigest() for name in _SMALL_FILES if name in present},
+        files=digested,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 
 import pytest
+
 from pajamas.errors import UnsupportedFeature, UsageError
 from pajamas.gguf_header import GGML_TYPES
 from pajamas_gguf.schemes import ALIASES, BLOCKS, SCHEMES, TYPE_IDS, USABLE, find_scheme, find_tensor_type

@@ -39,7 +39,7 @@ _LOADING = (
     click.option("-m", "--model", help="A .gguf file, an artifact's folder, a Hub id, or an alias. "
                  "Default: qwen3-1.7b, or what the configuration says.", shell_complete=completion.models),
     click.option("--context", "context_length", type=click.IntRange(min=1), metavar="N",
-                 help="Context length in tokens. Default: the backend's choice for the model."),
+                 help="Context length in tokens. Default: what the model was trained for, at most 8192."),
     click.option("--threads", type=click.IntRange(min=1), metavar="N",
                  help="Default: all processors that may be used."),
     click.option("--gpu-layers", type=click.IntRange(min=0), metavar="N",

@@ -51,6 +51,7 @@ def show_info(info: ModelInfo) -> None:
         ("Shape", _shape(info)),
         ("Vocabulary", _vocabulary(info)),
         ("Context", summary.describe_context(architecture)),
+        *([("Model card", info.context_citation)] if info.context_citation else []),
         ("Weights", f"{architecture.dtype or 'dtype not stated'}, {output.size(info.size_on_disk)} on disk"),
         ("On this machine", _place(info)),
     ]

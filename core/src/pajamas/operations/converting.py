@@ -116,6 +116,8 @@ def convert(
     source = resolve_whole(host, model)
     name = model_name(host, model, source)
     folder, paths = _paths(output, name, targets)
+    if not dry_run and (folder / manifest.FILE_NAME).is_file():
+        manifest.read(folder)  # one that is not ours is refused now, not when the work is done
     if not (force or dry_run):
         _refuse_existing(paths)
     source, files = hub.open_files(source)

@@ -10,6 +10,7 @@ from attrs import frozen
 
 from pajamas import digests, gguf_header, manifest
 from pajamas.architecture import detect_architecture
+from pajamas.architecture_gguf import scheme_of
 from pajamas.errors import ModelNotFound, PajamasError
 from pajamas.manifest import Receipt
 from pajamas.modelfiles import LocalFiles
@@ -131,7 +132,7 @@ def _facts(path: Path) -> dict[str, str]:
         "size": str(size),
         "parameters": str(parameters),
         "bits per weight": f"{8 * size / parameters if parameters else 0:.6f}",
-        "scheme": str(architecture.dtype if architecture else None),
+        "scheme": str(scheme_of(header)),
         "tensor types": str(dict(sorted(Counter(tensor.type for tensor in header.tensors).items()))),
         "tensors": _listing([(tensor.name, tensor.type, tensor.shape, tensor.size) for tensor in header.tensors]),
         "architecture": str(architecture),

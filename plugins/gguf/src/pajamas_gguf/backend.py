@@ -37,7 +37,7 @@ def describe(thorough: bool = False) -> BackendInfo:
     gpu = {Feature.GPU_LAYERS} if set(devices) - {"cpu"} else set()
     return BackendInfo(
         name="gguf",
-        engine="llama.cpp",
+        engine="llama.cpp by llama-cpp-python",
         engine_version=version,
         formats=("gguf",),
         schemes=tuple(name for name, scheme in SCHEMES.items() if not scheme.needs_imatrix),

@@ -3,4 +3,7 @@
 from __future__ import annotations
 
 INSTALL = "pip install 'pajamas-gguf[llama-cpp-converter]'"
-OTHER_CONVERTER = f"llama.cpp's own converter may understand it: --converter llama.cpp (needs {INSTALL})"
+OTHER_CONVERTER = (
+    "llama.cpp's own converter may understand it: --converter llama.cpp "
+    f"(needs {INSTALL}, or PAJAMAS_LLAMA_CPP=a llama.cpp source tree and torch)"
+)

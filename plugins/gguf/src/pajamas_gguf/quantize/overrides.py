@@ -55,15 +55,15 @@ def parse_overrides(job: QuantizeJob, scheme: Scheme) -> Overrides:
         patterns=tuple(
             (pattern, find_tensor_type(kind, f"--tensor-type {pattern}={kind}")) for pattern, kind in job.tensor_types
         ),
-        embedding=job.embedding_type and find_tensor_type(job.embedding_type, "--embedding-type"),
-        output=job.output_type and find_tensor_type(job.output_type, "--output-type"),
+        embedding=job.embedding_type and find_tensor_type(job.embedding_type, "--token-embedding-type"),
+        output=job.output_type and find_tensor_type(job.output_type, "--output-tensor-type"),
     )
 
 
 def fit_overrides(overrides: Overrides, tensors: Sequence[GGUFTensor]) -> Overrides:
     """The same for the tensors of this model, or what is wrong with it.
 
-    Where the output layer is the embedding, `--output-type` means the embedding.
+    Where the output layer is the embedding, `--output-tensor-type` means the embedding.
 
     Raises:
         UsageError: a pattern that finds no tensor, two types for one tensor, or a type that a tensor's width does not
@@ -75,19 +75,19 @@ def fit_overrides(overrides: Overrides, tensors: Sequence[GGUFTensor]) -> Overri
             raise UsageError(
                 f"--tensor-type {pattern}={kind} matches no tensor.",
                 f"Tensors are named like {', '.join(list(widths)[:3])}.",
-                "Correct the expression; `pajamas info` lists the names.",
+                "Correct the expression; `pajamas convert --dry-run --json` lists the names.",
             )
     if overrides.output and _OUTPUT not in widths:
         if overrides.embedding not in (None, overrides.output):
             raise UsageError(
-                "--embedding-type and --output-type name different types for one tensor.",
+                "--token-embedding-type and --output-tensor-type name different types for one tensor.",
                 "This model's output layer is its embedding.",
                 "Give only one of them.",
             )
         overrides = evolve(overrides, embedding=overrides.output, output=None)
     for option, name, type_name in (
-        ("--embedding-type", _EMBEDDING, overrides.embedding),
-        ("--output-type", _OUTPUT, overrides.output),
+        ("--token-embedding-type", _EMBEDDING, overrides.embedding),
+        ("--output-tensor-type", _OUTPUT, overrides.output),
     ):
         if type_name is None:
             continue

@@ -182,6 +182,8 @@ def _artifact(job: QuantizeJob, scheme: Scheme, plan: Plan, kept: Path | None = 
     notes = plan.notes
     if plan.input.file_type is None and job.keep_16bit:
         notes = (*notes, "There is no 16-bit intermediate to keep: the source is a GGUF file already.")
+    if kept is not None:
+        notes = (*notes, f"The 16-bit file is kept, without a receipt of its own: {kept}")
     return Artifact(
         path=job.output,
         format=job.format,
