@@ -165,3 +165,28 @@ def test_a_vocabulary_is_no_model(tmp_path):
         pytest.skip("ggml-vocab-qwen2.gguf is not in ../shared/data/vocab")
     with pytest.raises(ModelFileError, match="no tensors"):
         quantize(make_job(vocabulary, tmp_path / "out.gguf"))
+
+
+def test_a_dimension_of_one_that_ggml_leaves_out(tmp_path):
+    """As llama.cpp's own converter writes the gate of a shared expert: two dimensions, the outer one 1."""
+    whole = write_llama(tmp_path / "whole.gguf", width=256)
+    header, data = header_of(whole), whole.read_bytes()
+    writer = gguf.GGUFWriter(tmp_path / "flat.gguf", "llama")
+    for key, value in header.metadata.items():
+        if key.startswith("llama."):
+            writer.add_float32(key, value) if isinstance(value, float) else writer.add_uint32(key, value)
+    for tensor in header.tensors:
+        raw = np.frombuffer(
+            data[tensor.offset : tensor.offset + tensor.size], np.float32 if tensor.type == "F32" else np.float16
+        )
+        writer.add_tensor(tensor.name, raw.reshape((1, *tensor.shape) if "attn_norm" in tensor.name else tensor.shape))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+    made = quantize(make_job(tmp_path / "flat.gguf", tmp_path / "out.gguf", "Q8_0"))
+
+    shapes = {tensor.name: tensor.shape for tensor in header_of(tmp_path / "out.gguf").tensors}
+    assert shapes == {tensor.name: tensor.shape for tensor in made.tensors}
+    assert shapes["blk.0.attn_norm.weight"] == (256,)

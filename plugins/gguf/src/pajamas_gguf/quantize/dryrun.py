@@ -128,7 +128,10 @@ def _quantized(header: GGUFHeader, types: Mapping[str, str], ftype: int) -> GGUF
     tensors = []
     for name, kind in types.items():
         block, size = _BLOCKS[kind]
-        tensors.append(evolve(before[name], type=kind, size=math.prod(before[name].shape) // block * size))
+        shape = before[name].shape
+        while len(shape) > 1 and shape[0] == 1:  # ggml states no dimension of one that has none after it
+            shape = shape[1:]
+        tensors.append(evolve(before[name], type=kind, shape=shape, size=math.prod(shape) // block * size))
     return evolve(header, metadata={**header.metadata, "general.file_type": ftype}, tensors=tuple(tensors))
 
 
