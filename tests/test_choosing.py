@@ -78,7 +78,11 @@ def test_embeddings_and_prompt_caches_through_the_library(store, tmp_path):
         model.save_prompt_cache(tmp_path / "cache")
         ids = model.tokenize("Once upon a time")
         rows = sum(len(block) for block in model.score(ids))
+        with pytest.raises(UnsupportedFeature, match="loaded to generate"):
+            model.embed(["one"])
     assert rows == len(ids)
+    with pajamas.Runtime("tiny:q8_0", embeddings=True) as model, pytest.raises(UnsupportedFeature, match="score"):
+        model.score(ids)
     with pajamas.Runtime("tiny:q8_0") as model:
         assert model.load_prompt_cache(str(tmp_path / "cache")) > 0
         again = model.generate(**PLAIN)

@@ -58,9 +58,10 @@ def test_the_lines_of_the_first_description_work_as_written(tmp_path):
 
 
 def test_a_dry_run_says_sizes_and_writes_nothing(tmp_path):
-    done = run("convert", "--model", "tiny", "--dry-run", home=tmp_path)
+    done = run("convert", "--model", "tiny", "--dry-run", "--explain", home=tmp_path)
 
     assert done.returncode == 0
+    assert b"gguf takes it and runs on cpu: chosen." in done.stderr
     assert b"Would write" in done.stdout and b"2.89 MB" in done.stdout and b"at 32,768 tokens of context" in done.stdout
     assert not (tmp_path / "data").exists()
 
@@ -122,3 +123,14 @@ def test_a_broken_home_is_no_obstacle(tmp_path):
     assert done.returncode == 0, done.stderr.decode()
     assert b"Traceback" not in doctor.stderr
     assert b"token cannot be read" in doctor.stdout
+
+
+def test_a_disabled_backend_is_said_to_be_disabled(cli_home, tiny_gguf):
+    disabled = {"PAJAMAS_DISABLE_PLUGINS": "gguf"}
+
+    generate = run("generate", "-m", tiny_gguf, "Hello", home=cli_home, **disabled)
+    doctor = run("doctor", home=cli_home, **disabled)
+
+    assert b"disabled by PAJAMAS_DISABLE_PLUGINS" in generate.stderr
+    assert b"pip install" not in generate.stderr + doctor.stdout
+    assert doctor.returncode == 1

@@ -175,3 +175,23 @@ def test_a_damaged_file_is_an_error_and_no_traceback(cli_home, tiny_gguf, tmp_pa
     assert done.returncode in (1, 3, 4)
     assert done.stderr.startswith(b"Error: ")
     assert b"Traceback" not in done.stderr
+
+
+def test_a_prompt_cache_is_written_and_used(cli_home, tiny_gguf, tmp_path):
+    file = tmp_path / "prompt.cache"
+    options = ["generate", "-m", tiny_gguf, "-t", "0", "--mode", "non-thinking", "--json", "--prompt-cache", file]
+
+    first = json.loads(run(*options, "What is 2+2?", home=cli_home).stdout)
+    again = json.loads(run(*options, "What is 2+2?", home=cli_home).stdout)
+    file.write_bytes(b"damaged")
+    damaged = run(*options, "What is 2+2?", home=cli_home)
+
+    assert first["usage"]["cached_tokens"] == 0 < again["usage"]["cached_tokens"]
+    assert first["text"] == again["text"]
+    assert damaged.returncode == 1 and b"Traceback" not in damaged.stderr
+
+
+def test_the_choice_is_explained_with_the_features_that_it_needs(cli_home, tiny_gguf):
+    done = run("generate", "-m", tiny_gguf, "-n", "1", "--top-k", "5", "--explain", "Hello", home=cli_home)
+
+    assert b"What was asked for needs: top-k." in done.stderr

@@ -117,3 +117,19 @@ def test_a_backend_that_raises_does_not_silence_the_others(dists, foreign, caplo
 def test_nobody_knows_a_foreign_model(foreign):
     with pytest.raises(UnsupportedModel, match="not a model that pajamas can read"):
         detect(PluginHost(), foreign)
+
+
+def test_validate_is_refused_whatever_plugin_is_called_so(dists, tmp_path):
+    write_dist(dists, "pajamas-other", "", entry="validate", group="pajamas.plugins")
+
+    with pytest.raises(UnsupportedFeature, match="--validate needs a plugin that measures quality"):
+        convert("tiny", tmp_path / "out", validate=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_result_says_why_these_backends(host, tmp_path):
+    result = convert("tiny", tmp_path / "out", "paper, slab", "thin:thick", dry_run=True, host=host)
+
+    assert "paper takes it and runs on cpu: chosen." in result.reasons
+    assert "slab takes it and runs on cpu: chosen." in result.reasons
+    assert len(set(result.reasons)) == len(result.reasons)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import textwrap
 import typing
 
 import pytest
 from attrs import fields_dict
 
 from pajamas import core, keywords
-from pajamas.errors import UsageError
+from pajamas.errors import ModelNotFound, UsageError
+from pajamas.plugins import PluginHost
 from pajamas.types import GenerateRequest, LoadOptions, Sampling
 
 OVERLOADS = {
@@ -75,6 +77,60 @@ def test_what_type_checkers_are_told_is_what_the_records_hold():
 def test_a_wrong_option_is_refused_before_a_model_is_looked_for(options):
     with pytest.raises(UsageError):
         core.run("generate", model="Nobody/Nothing", prompt="?", **options)
+
+
+def test_the_nearest_of_all_options_is_offered():
+    with pytest.raises(UsageError, match="context_length"):
+        core.run("generate", model="Nobody/Nothing", prompt="?", context_lenght=3)
+
+
+@pytest.mark.parametrize("request_", [{"texts": "one text"}, {"texts": [1]}, {"texts": ["a"], "embeddings": False}])
+def test_what_cannot_be_embedded_is_refused_before_a_model_is_looked_for(request_):
+    with pytest.raises(UsageError, match="embed"):
+        core.run("embed", model="Nobody/Nothing", **request_)
+
+
+@pytest.mark.parametrize("operation", ["info", "pull", "convert"])
+def test_a_path_that_is_not_there_is_not_asked_of_the_hub(operation, tmp_path):
+    with pytest.raises(ModelNotFound, match="no file or folder"):
+        core.run(operation, model=tmp_path / "Org/Name")
+
+
+def test_verify_takes_a_host_like_every_operation(tmp_path):
+    with pytest.raises(ModelNotFound):
+        core.run("verify", path=tmp_path / "nothing", host=PluginHost())
+
+
+def test_a_type_checker_finds_a_misspelt_option_and_a_wrong_value(tmp_path):
+    from mypy import api
+
+    right = """
+        import pajamas
+        pajamas.run("generate", prompt="?", context_length=5, top_k=3, stop="x").text
+        with pajamas.Runtime("m", threads=1, needs=[pajamas.Feature.SEED]) as model:
+            model.generate("?", max_tokens=5, messages=[{"role": "user"}])
+            model.embed(["a"]).shape
+        pajamas.run("convert", formats="gguf,mlx", tensor_types=[("a", "Q6_K")], threads=1)
+    """
+    (tmp_path / "right.py").write_text(textwrap.dedent(right))
+    wrong = """
+        import pajamas
+        pajamas.run("generate", prompt="?", temprature=1)
+        pajamas.run("load", path="m", threads="many")
+        pajamas.Runtime("m", context=5).generate("?", maxtokens=5)
+        pajamas.run("convert", options={})
+    """
+    (tmp_path / "wrong.py").write_text(textwrap.dedent(wrong))
+    files = [str(tmp_path / "right.py"), str(tmp_path / "wrong.py")]
+    setup = ["--config-file", "", "--follow-imports", "silent", "--cache-dir", str(tmp_path / "cache")]
+
+    report, faults, _ = api.run([*setup, *files])
+
+    assert not faults
+    assert "right.py" not in report
+    assert sorted({line.split(":")[1] for line in report.splitlines() if "wrong.py" in line and "error" in line}) == [
+        "3", "4", "5", "6",
+    ]  # fmt: skip
 
 
 def test_a_device_and_a_backend_that_contradict_each_other():

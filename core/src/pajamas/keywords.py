@@ -89,11 +89,35 @@ def generate_request(options: Mapping[str, Any]) -> GenerateRequest:
     return GenerateRequest(sampling=sampling, **values)
 
 
-def _checked(name: str, value: Any, known: Mapping[str, Any]) -> Any:
+def answer_options(options: Mapping[str, Any]) -> tuple[LoadOptions, GenerateRequest]:
+    """How to load a model and what to ask it, from the fields of all three records side by side.
+
+    Raises:
+        UsageError: as `load_options` and `generate_request`.
+    """
+    for name in options:
+        _check_name(name, _REQUEST | _SAMPLING | _LOAD)
+    return (
+        load_options({name: value for name, value in options.items() if name in _LOAD}),
+        generate_request({name: value for name, value in options.items() if name not in _LOAD}),
+    )
+
+
+def check_texts(texts: Sequence[str]) -> None:
+    """Raises UsageError unless it is a sequence of texts; one text is a sequence of letters, and never meant."""
+    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+        raise UsageError("What is to be embedded is not a list of texts.", "", 'Write ["one text", "another"].')
+
+
+def _check_name(name: str, known: Mapping[str, Any]) -> None:
     if name not in known:
         near = difflib.get_close_matches(name, known)
         hint = f"Did you mean: {', '.join(near)}?" if near else f"Options: {', '.join(known)}."
         raise UsageError(f"There is no option {name!r}.", "An option is honoured or refused, never ignored.", hint)
+
+
+def _checked(name: str, value: Any, known: Mapping[str, Any]) -> Any:
+    _check_name(name, known)
     kinds = get_args(known[name]) if get_origin(known[name]) in (Union, UnionType) else (known[name],)
     if value is None and NoneType in kinds:
         return None

@@ -7,18 +7,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
-from pajamas.keywords import LoadKeywords, RequestKeywords, generate_request, load_options
+from pajamas.errors import UnsupportedFeature
+from pajamas.keywords import LoadKeywords, RequestKeywords, check_texts, generate_request, load_options
 from pajamas.operations import generation, loading
 from pajamas.operations.generation import GenerateResult
 from pajamas.plugins import PluginHost
 from pajamas.progress import NO_PROGRESS, Progress
-from pajamas.types import Chunk
+from pajamas.types import Chunk, Feature
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pajamas.types import Artifact, Feature, Session
+    from pajamas.types import Artifact, Session
 
 
 class Runtime:
@@ -97,27 +98,52 @@ class Runtime:
         """One unit vector a text, float32 [len(texts), size]; the model must be loaded with `embeddings=True`.
 
         Raises:
+            UsageError: `texts` is one text.
             UnsupportedFeature: it was loaded to generate, or the backend cannot embed.
             ContextOverflow: a text does not fit the context.
         """
+        check_texts(texts)
+        if Feature.EMBEDDINGS not in self.session.features:
+            raise UnsupportedFeature(
+                "This model was loaded to generate, not to embed.",
+                "A session does one or the other.",
+                "Load it with embeddings=True.",
+            )
         return self.session.embed(list(texts))
 
     def score(self, token_ids: Sequence[int], first: int = 0) -> Iterator[NDArray[np.float32]]:
-        """Blocks of next-token log-probabilities for positions `first` on: float32 [rows, n_vocab], normalised."""
+        """Blocks of next-token log-probabilities for positions `first` on: float32 [rows, n_vocab], normalised.
+
+        Raises:
+            UnsupportedFeature: the backend does not score.
+            UsageError: a token or `first` is out of range.
+            ContextOverflow: the tokens do not fit the context.
+        """
+        generation.check_features(self._host, self.session, [Feature.SCORE])
         return self.session.score(list(token_ids), first)
 
     def save_prompt_cache(self, path: str | Path) -> None:
-        """Write what is computed of the last prompt and its answer, to go on from in another process."""
-        self.session.save_prompt_cache(Path(path))
+        """Write what is computed of the last prompt and its answer, to go on from in another process.
+
+        Raises:
+            UnsupportedFeature: the backend cannot.
+            UsageError: nothing is computed yet.
+            EngineError: the file cannot be written.
+        """
+        generation.check_features(self._host, self.session, [Feature.PROMPT_CACHE])
+        self.session.save_prompt_cache(Path(path).expanduser())
 
     def load_prompt_cache(self, path: str | Path) -> int:
         """Restore what `save_prompt_cache` wrote; how many tokens that is.
 
         Raises:
+            UnsupportedFeature: the backend cannot.
             ModelFileError: the file is damaged.
             UsageError: another model or other options made it.
+            ContextOverflow: it is longer than the context.
         """
-        return self.session.load_prompt_cache(Path(path))
+        generation.check_features(self._host, self.session, [Feature.PROMPT_CACHE])
+        return self.session.load_prompt_cache(Path(path).expanduser())
 
     def close(self) -> None:
         """Free the model; closing it again does nothing."""

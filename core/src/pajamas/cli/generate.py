@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,7 @@ from pajamas.cli.loading import load
 from pajamas.cli.standard_input import read_all
 from pajamas.cli.state import backend_option, json_option
 from pajamas.errors import UsageError
+from pajamas.types import Feature
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +31,11 @@ if TYPE_CHECKING:
 @click.option("--raw", is_flag=True, help="Send the prompt as it is, without the model's chat template.")
 @click.option("--json-schema", metavar="JSON|FILE", help="The answer is JSON that fits this schema.")
 @click.option("--grammar", "grammar_file", metavar="FILE", help="The answer fits this GBNF grammar.")
+@click.option(
+    "--prompt-cache",
+    metavar="FILE",
+    help="Start from what this file, if it is there, holds of the prompt; write it anew after the answer.",
+)
 @click.option("--logprobs", type=click.IntRange(min=0), metavar="N", help="With --json: N alternatives a token.")
 @loading_options
 @sampling_options
@@ -44,6 +51,7 @@ def command(
     tools: str | None,
     json_schema: str | None,
     grammar_file: str | None,
+    prompt_cache: str | None,
     system: str | None,
     model: str | None,
     backend: str | None,
@@ -74,7 +82,7 @@ def command(
         request["json_schema"] = generation_options.read_json(json_schema, "--json-schema")
     if grammar_file is not None:
         request["grammar"] = generation_options.read_text(grammar_file, "--grammar")
-    needs = generation_options.check(request)
+    needs = generation_options.check(request) | ({Feature.PROMPT_CACHE} if prompt_cache else frozenset())
     request |= _conversation(words, prompt, messages, system, raw=options["raw"])
     loaded = load(
         ctx,
@@ -89,10 +97,14 @@ def command(
         needs=needs,
     )
     with loaded as runtime:
+        if prompt_cache and Path(prompt_cache).expanduser().exists():
+            runtime.load_prompt_cache(prompt_cache)
         if as_json:
             output.print_json(runtime.generate(**request))
         else:
             _stream(runtime.stream(**request), request.get("max_tokens"))
+        if prompt_cache:
+            runtime.save_prompt_cache(prompt_cache)
 
 
 def _conversation(

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
-from attrs import fields_dict
+from attrs import asdict
 
-from pajamas.keywords import AnswerKeywords, LoadKeywords, generate_request
-from pajamas.operations.generation import GenerateResult, check_request, needed_features
+from pajamas.errors import UsageError
+from pajamas.keywords import AnswerKeywords, LoadKeywords, answer_options, check_texts
+from pajamas.operations.generation import GenerateResult, check_request, join, needed_features, stream
 from pajamas.plugins import PluginHost
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.runtime import Runtime
-from pajamas.types import LoadOptions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,13 +41,13 @@ def generate(
         UsageError: an option is unknown or makes no sense; said before anything is loaded.
         PajamasError: what loading and generating raise.
     """
-    asked: dict[str, Any] = dict(options)
-    loading = {name: asked.pop(name) for name in fields_dict(LoadOptions) if name in asked}
-    request = generate_request({**asked, "prompt": prompt})
+    load, request = answer_options({**options, "prompt": prompt})
     check_request(request)
+    host = host or PluginHost()
     needs = needed_features(request)
+    loading = asdict(load, recurse=False)
     with Runtime(model, backend, isolated=isolated, needs=needs, progress=progress, host=host, **loading) as runtime:
-        return runtime.generate(prompt, **asked)
+        return join(stream(runtime.session, request, host=host))
 
 
 def embed(
@@ -63,9 +63,12 @@ def embed(
     """Load a model for embeddings, embed `texts`, and close it: one unit vector a text, float32 [len(texts), size].
 
     Raises:
-        UsageError: there is no such option.
+        UsageError: there is no such option, or `texts` is one text.
         PajamasError: what loading and `Runtime.embed` raise.
     """
+    check_texts(texts)
+    if not options.get("embeddings", True):
+        raise UsageError("To embed, a model cannot be loaded with embeddings=False.", "", "Leave the option out.")
     loading: LoadKeywords = {**options, "embeddings": True}
     with Runtime(model, backend, isolated=isolated, progress=progress, host=host, **loading) as runtime:
         return runtime.embed(texts)

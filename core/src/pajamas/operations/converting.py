@@ -156,7 +156,7 @@ def convert(
         targets=tuple(targets),
         artifacts=(),
         source_size=weights_size(files),
-        reasons=tuple(reason for choice in choices for reason in choice.reasons),
+        reasons=tuple(dict.fromkeys(reason for choice in choices for reason in choice.reasons)),
     )
     for target, choice, job in zip(targets, choices, jobs, strict=True):
         result = _make(result, target, choice, job, command)

@@ -13,7 +13,7 @@ from attrs import frozen
 from pajamas import store
 from pajamas.errors import PajamasError
 from pajamas.hookspecs import BACKENDS_GROUP, PLUGINS_GROUP
-from pajamas.plugin_entries import core_version
+from pajamas.plugin_entries import DISABLE_VARIABLE, core_version
 from pajamas.plugins import PluginHost
 
 State = Literal["ok", "note", "problem"]
@@ -112,7 +112,16 @@ def _backends(host: PluginHost) -> list[Diagnosis]:
             continue
         found.append(Diagnosis(subject=subject, state="ok", finding=f"{engine} works on: {', '.join(info.devices)}"))
         found += [Diagnosis(subject=subject, state="note", finding=note) for note in info.notes]
-    if not found:
-        fix = "pip install pajamas-gguf"
-        found.append(Diagnosis(subject="backends", state="problem", finding="No backend is installed.", fix=fix))
-    return found
+    return found or [_no_backend(host)]
+
+
+def _no_backend(host: PluginHost) -> Diagnosis:
+    entries = host.entries(BACKENDS_GROUP)
+    if not entries:
+        finding, fix = "No backend is installed.", "pip install pajamas-gguf"
+    else:
+        problems = "; ".join(dict.fromkeys(f"{entry.name}: {host.problem(entry)}" for entry in entries))
+        finding = f"No installed backend can be used ({problems})."
+        disabled = all(entry.disabled for entry in entries)
+        fix = f"Unset {DISABLE_VARIABLE}." if disabled else "Do what is said above for one of them."
+    return Diagnosis(subject="backends", state="problem", finding=finding, fix=fix)

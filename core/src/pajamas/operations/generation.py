@@ -125,9 +125,7 @@ def stream(session: Session, request: GenerateRequest, *, host: PluginHost | Non
     """
     check_request(request)
     host = host or PluginHost()
-    missing = needed_features(request) - session.features
-    if missing:
-        raise unsupported(host, session.backend, missing, session.features)
+    check_features(host, session, needed_features(request))
     ready, reader = prepare(session, request)
     log.info("Mode %s, sampling: %s.", request.mode or "by the template", _given(ready.sampling) or "the backend's own")
     chunks = host.backend(session.backend).generate(session, ready)
@@ -195,3 +193,10 @@ def _mode(request: GenerateRequest, source: str) -> Mode | None:
         )
     switched = mode.thinking(source) is mode.Thinking.SWITCHED
     return "non-thinking" if switched else request.mode
+
+
+def check_features(host: PluginHost, session: Session, needs: Iterable[Feature]) -> None:
+    """Raises UnsupportedFeature for what the session lacks; the message names the other backends that have it."""
+    missing = frozenset(needs) - session.features
+    if missing:
+        raise unsupported(host, session.backend, missing, session.features)
