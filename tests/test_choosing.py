@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import pytest
 
 import pajamas
 from pajamas.errors import ModelNotFound, UnsupportedFeature, UsageError
+from pajamas.operations.loading import _converted as converted
 from pajamas.plugins import PluginHost
+from pajamas.source import parse_source
 from plugin_dists import backend_source, write_dist
 
 PLAIN = {"prompt": "What is 2+2?", "temperature": 0, "mode": "non-thinking"}
@@ -88,3 +93,22 @@ def test_embeddings_and_prompt_caches_through_the_library(store, tmp_path):
         again = model.generate(**PLAIN)
     assert again.text == answer.text
     assert again.usage.cached_tokens > 0
+
+
+def test_a_repository_with_a_scheme_means_what_was_converted_from_it(store, tmp_path, monkeypatch):
+    shutil.copytree(store, tmp_path / "store")
+    monkeypatch.setenv("PAJAMAS_MODELS", str(tmp_path / "store"))
+    path = tmp_path / "store/tiny/manifest.json"
+    record = json.loads(path.read_text())
+
+    def made_from(text):
+        for artifact in record["artifacts"]:
+            artifact["source"] |= {"text": text, "repo_id": "Org/Name"}
+        path.write_text(json.dumps(record))
+
+    made_from("Org/Name")
+    with pajamas.Runtime("Org/Name:q8_0") as model:
+        assert model.artifact.path.name == "tiny-q8_0.gguf"
+    made_from("Org/Name:BF16")  # a repository of GGUF files: there the scheme is one of its own files
+    assert converted(parse_source("Org/Name:q8_0")) == []
+    assert len(converted(parse_source("Org/Name"))) == 2
