@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import subprocess
+import sys
 import textwrap
 import typing
 
@@ -102,8 +104,6 @@ def test_verify_takes_a_host_like_every_operation(tmp_path):
 
 
 def test_a_type_checker_finds_a_misspelt_option_and_a_wrong_value(tmp_path):
-    from mypy import api
-
     right = """
         import pajamas
         pajamas.run("generate", prompt="?", context_length=5, top_k=3, stop="x").text
@@ -124,9 +124,11 @@ def test_a_type_checker_finds_a_misspelt_option_and_a_wrong_value(tmp_path):
     files = [str(tmp_path / "right.py"), str(tmp_path / "wrong.py")]
     setup = ["--config-file", "", "--follow-imports", "silent", "--cache-dir", str(tmp_path / "cache")]
 
-    report, faults, _ = api.run([*setup, *files])
+    # In a process of its own: mypy raises the interpreter's recursion limit and leaves it so.
+    done = subprocess.run([sys.executable, "-m", "mypy", *setup, *files], capture_output=True, text=True, check=False)
+    report = done.stdout
 
-    assert not faults
+    assert not done.stderr
     assert "right.py" not in report
     assert sorted({line.split(":")[1] for line in report.splitlines() if "wrong.py" in line and "error" in line}) == [
         "3", "4", "5", "6",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -111,9 +112,20 @@ def test_a_schema_that_is_none_is_a_usage_error(schema):
         to_grammar(schema)
 
 
-def test_a_schema_nested_beyond_reason_is_a_usage_error():
+@pytest.mark.parametrize("depth", [300, 5000])
+def test_a_schema_nested_beyond_reason_is_a_usage_error(depth):
     with pytest.raises(UsageError, match="deeply"):
-        to_grammar(nested(5000))
+        to_grammar(nested(depth))
+
+
+def test_how_deep_a_schema_may_be_does_not_depend_on_the_interpreters_limit():
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)
+    try:
+        with pytest.raises(UsageError, match="deeply"):
+            to_grammar(nested(5000))
+    finally:
+        sys.setrecursionlimit(before)
 
 
 @pytest.mark.parametrize(

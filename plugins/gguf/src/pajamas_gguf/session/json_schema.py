@@ -23,7 +23,7 @@ _STRING, _ARRAY, _OBJECT = {"minLength", "maxLength", "pattern"}, {"items", "pre
 _COUNTS = {"minItems", "maxItems"}
 # The converter allows any character in strings, but JSON forbids control characters there.
 _LOOSE_CHARACTER, _STRICT_CHARACTER = '[^"\\\\] |', '[^"\\\\\\x00-\\x1F\\x7F] |'
-_LARGEST = 1 << 20
+_LARGEST, _DEEPEST = 1 << 20, 200
 _TYPES: dict[str, Any] = {"string": str, "number": (int, float), "object": dict, "array": list}
 
 
@@ -73,8 +73,10 @@ def _converted(converter: Any, schema: dict[str, Any]) -> str:
     return grammar
 
 
-def _check(schema: Any, place: str) -> None:
+def _check(schema: Any, place: str, depth: int = 0) -> None:
     """Follow the converter's own branches: a keyword that the chosen branch does not read is refused."""
+    if depth > _DEEPEST:  # a bound of our own: how deep Python itself goes is set by whoever runs it
+        raise RecursionError
     if not isinstance(schema, dict):
         raise UsageError(f"the JSON schema is wrong at {place}", "a schema is an object here, not true or false", "")
     known = _known(schema, place)
@@ -88,17 +90,17 @@ def _check(schema: Any, place: str) -> None:
     _check_possible(schema, place)
     for name in ("$defs", "definitions", "properties"):
         for key, inner in _mapping(schema, name, place).items():
-            _check(inner, f"{place}/{name}/{key}")
+            _check(inner, f"{place}/{name}/{key}", depth + 1)
     for name in ("anyOf", "oneOf", "allOf", "prefixItems"):
         for number, inner in enumerate(schema.get(name, ())):
-            _check(inner, f"{place}/{name}/{number}")
+            _check(inner, f"{place}/{name}/{number}", depth + 1)
     for name in ("items", "additionalProperties"):
         inner = schema.get(name)
         if isinstance(inner, list):
             for number, item in enumerate(inner):
-                _check(item, f"{place}/{name}/{number}")
+                _check(item, f"{place}/{name}/{number}", depth + 1)
         elif inner is not None and not isinstance(inner, bool):
-            _check(inner, f"{place}/{name}")
+            _check(inner, f"{place}/{name}", depth + 1)
 
 
 def _known(schema: dict[str, Any], place: str) -> set[str]:
