@@ -55,7 +55,7 @@ def _stream(url: str, start: int, stop: int) -> Iterator[bytes]:
     from huggingface_hub import constants, get_session
 
     # Documented names, but exported lazily in a way that mypy cannot see.
-    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]  # re-exported unmarked
 
     headers = build_hf_headers(library_name="pajamas")
     # Ranges count the bytes of the file itself, so a compressed answer would be another file.

@@ -2,9 +2,11 @@ import json
 import struct
 
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from known_models import QWEN3_8B
 from pajamas.architecture import detect_architecture
 from pajamas.architecture_gguf import architecture_of, model_name
 from pajamas.errors import ModelFileError
@@ -48,35 +50,11 @@ def _qwen3_8b(builder):
     return builder
 
 
-QWEN3_8B = Architecture(
-    model_type="qwen3",
-    family="Qwen3",
-    num_layers=36,
-    hidden_size=4096,
-    intermediate_size=12288,
-    num_heads=32,
-    num_kv_heads=8,
-    head_dim=128,
-    attention_type="gqa",
-    vocab_size=151936,
-    tied_embeddings=False,
-    context_length=40960,
-    native_context_length=32768,
-    extended_context_length=131072,
-    context_source="model card",
-    parameters=8_190_735_360,
-    non_embedding_parameters=6_946_075_648,
-    active_parameters=8_190_735_360,
-    dtype="Q4_K_M",
-    convertible=True,
-)
-
-
 def test_qwen3_8b(tmp_path, gguf):
     path = _qwen3_8b(gguf()).write(tmp_path / "Qwen3-8B-Q4_K_M.gguf")
 
-    assert detect_architecture(LocalFiles(path)) == QWEN3_8B
-    assert detect_architecture(LocalFiles(tmp_path)) == QWEN3_8B  # the folder that holds it
+    assert detect_architecture(LocalFiles(path)) == evolve(QWEN3_8B, dtype="Q4_K_M")
+    assert detect_architecture(LocalFiles(tmp_path)) == evolve(QWEN3_8B, dtype="Q4_K_M")  # the folder that holds it
 
 
 def test_experts(tmp_path, gguf):
@@ -141,8 +119,8 @@ def test_split_model(tmp_path, gguf):
         part.raw("split.no", 2, struct.pack("<H", number)).raw("split.count", 2, struct.pack("<H", 2))
         part.write(tmp_path / f"m-{number + 1:05d}-of-00002.gguf")
 
-    assert detect_architecture(LocalFiles(tmp_path)) == QWEN3_8B
-    assert detect_architecture(LocalFiles(tmp_path / "m-00002-of-00002.gguf")) == QWEN3_8B
+    assert detect_architecture(LocalFiles(tmp_path)) == evolve(QWEN3_8B, dtype="Q4_K_M")
+    assert detect_architecture(LocalFiles(tmp_path / "m-00002-of-00002.gguf")) == evolve(QWEN3_8B, dtype="Q4_K_M")
 
 
 def test_projector_and_imatrix_are_no_models(tmp_path, gguf):
@@ -163,7 +141,7 @@ def test_config_beside_the_only_gguf_does_not_count(tmp_path, gguf):
     _qwen3_8b(gguf()).write(tmp_path / "m.gguf")
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen3"}))
 
-    assert detect_architecture(LocalFiles(tmp_path)) == QWEN3_8B
+    assert detect_architecture(LocalFiles(tmp_path)) == evolve(QWEN3_8B, dtype="Q4_K_M")
 
 
 def test_real_vocabulary_file(shared):

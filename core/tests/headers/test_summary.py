@@ -1,29 +1,8 @@
 import pytest
 from attrs import evolve
 
+from known_models import QWEN3_8B
 from pajamas.summary import describe_attention, describe_context, describe_parameters, format_count
-from pajamas.types import Architecture
-
-QWEN3_8B = Architecture(
-    model_type="qwen3",
-    family="Qwen3",
-    num_layers=36,
-    hidden_size=4096,
-    intermediate_size=12288,
-    num_heads=32,
-    num_kv_heads=8,
-    head_dim=128,
-    attention_type="gqa",
-    vocab_size=151936,
-    tied_embeddings=False,
-    context_length=40960,
-    native_context_length=32768,
-    extended_context_length=131072,
-    context_source="model card",
-    parameters=8_190_735_360,
-    non_embedding_parameters=6_946_075_648,
-    active_parameters=8_190_735_360,
-)
 
 
 @pytest.mark.parametrize(

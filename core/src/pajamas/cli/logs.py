@@ -23,7 +23,7 @@ def show(*, verbose: bool, trace_hooks: bool = False) -> None:
             warnings.simplefilter("ignore")
 
 
-class _Handler(logging.StreamHandler):  # type: ignore[type-arg]
+class _Handler(logging.StreamHandler):  # type: ignore[type-arg]  # not generic at run time in 3.11
     """Writes to whatever standard error is now: progress bars put their own in its place while they draw."""
 
     def __init__(self) -> None:

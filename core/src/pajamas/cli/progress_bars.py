@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console  # noqa: TID253 - this module is imported only to draw on a terminal
-from rich.progress import (  # noqa: TID253
+from rich.progress import (  # noqa: TID253 - as above
     BarColumn,
     Progress,
     ProgressColumn,
@@ -15,8 +15,8 @@ from rich.progress import (  # noqa: TID253
     TaskID,
     TextColumn,
 )
-from rich.table import Column  # noqa: TID253
-from rich.text import Text  # noqa: TID253
+from rich.table import Column  # noqa: TID253 - as above
+from rich.text import Text  # noqa: TID253 - as above
 
 from pajamas.cli.output import size
 

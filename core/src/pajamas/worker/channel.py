@@ -98,7 +98,7 @@ class Channel:
         try:
             if self._error is not None:
                 raise _again(self._error)
-            self.send(Call(id=waiter.id, method=method, arguments=arguments, window=window))  # type: ignore[arg-type]
+            self.send(Call(id=waiter.id, method=method, arguments=arguments, window=window))  # type: ignore[arg-type]  # one of Call's own names
         except BaseException:
             self.forget(waiter)
             raise

@@ -183,4 +183,4 @@ def pointer(value: object) -> int:
     """A ctypes pointer's address, 0 for NULL: functions return `None`, an int or a pointer object."""
     if value is None:
         return 0
-    return value if isinstance(value, int) else ctypes.cast(value, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
+    return value if isinstance(value, int) else ctypes.cast(value, ctypes.c_void_p).value or 0  # type: ignore[arg-type]  # a pointer

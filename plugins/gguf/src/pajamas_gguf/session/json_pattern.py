@@ -7,8 +7,8 @@ its escape. A pattern is a search, so it may match anywhere unless `^` and `$` h
 from __future__ import annotations
 
 from collections.abc import Iterable
-from re import _constants as kinds  # type: ignore[attr-defined]
-from re import _parser as parser  # type: ignore[attr-defined]
+from re import _constants as kinds  # type: ignore[attr-defined]  # private, as is all of sre_parse since 3.11
+from re import _parser as parser  # type: ignore[attr-defined]  # but what Python itself parses is the judge
 from typing import Any
 
 from pajamas.errors import UnsupportedFeature

@@ -53,7 +53,7 @@ def to_grammar(schema: Mapping[str, Any]) -> str:
 def _converted(converter: Any, schema: dict[str, Any]) -> str:
     """As the converter's own function does it, with its faults mended."""
 
-    class Converter(converter.SchemaConverter):  # type: ignore[misc]
+    class Converter(converter.SchemaConverter):  # type: ignore[misc]  # its base is untyped
         def _format_literal(self, text: str) -> str:
             return literal(text)  # its own leaves backslashes as they are
 
