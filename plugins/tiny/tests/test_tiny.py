@@ -11,7 +11,7 @@ import pytest
 
 from pajamas.architecture import detect_architecture
 from pajamas.modelfiles import LocalFiles
-from pajamas_tiny.hooks import FOLDER, MODEL, model_aliases
+from pajamas_tiny.hooks import MODEL, model_aliases
 
 CORPUS = Path(__file__).parents[1] / "tools" / "corpus.py"
 
@@ -31,14 +31,14 @@ def test_the_model_is_what_its_card_says():
 @pytest.mark.parametrize(("name", "seed", "count"), [("eval.jsonl", 10001, 300), ("calibration.jsonl", 20002, 600)])
 def test_the_texts_are_those_that_the_corpus_draws(name, seed, count):
     conversations = runpy.run_path(str(CORPUS))["conversations"]
-    lines = (FOLDER / name).read_text(encoding="utf-8").splitlines()
+    lines = (MODEL / name).read_text(encoding="utf-8").splitlines()
 
     assert [json.loads(line) for line in lines] == list(itertools.islice(conversations(seed), count))
 
 
 def test_judging_and_calibrating_share_no_conversation_of_more_than_a_line():
     def long_answers(name):
-        lines = (FOLDER / name).read_text(encoding="utf-8").splitlines()
+        lines = (MODEL / name).read_text(encoding="utf-8").splitlines()
         stories = [json.loads(line)["messages"][-1]["content"] for line in lines]
         return {text for text in stories if text.count(". ") >= 3 and "named" in text}
 

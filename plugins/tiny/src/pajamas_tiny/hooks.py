@@ -6,8 +6,7 @@ from pathlib import Path
 
 from pajamas.hookspecs import hookimpl
 
-FOLDER = Path(__file__).parent
-MODEL = FOLDER / "model"
+MODEL = Path(__file__).parent / "model"
 
 
 @hookimpl
