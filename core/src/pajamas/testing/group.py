@@ -1,0 +1,36 @@
+"""What every group of the kit's tests shares: the attributes that a subclass sets, and how a broken rule is told."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pytest
+
+from pajamas.types import LoadOptions
+
+
+class Group:
+    """Attributes of a conformance test. A subclass sets `backend`, and whatever else differs from these defaults."""
+
+    backend: ClassVar[str] = ""
+    """The entry point's name in the group `pajamas.backends`."""
+    model: ClassVar[str] = "tiny"
+    """What is converted, or loaded as it is: an alias, a folder, a file or a Hub id."""
+    scheme: ClassVar[str | None] = None
+    """What the model is quantized to; None is the first scheme that `describe` declares."""
+    engine_modules: ClassVar[tuple[str, ...]] = ()
+    """Import names of the engine. `hooks` may not import them, and the missing-engine test hides them."""
+    load_options: ClassVar[LoadOptions] = LoadOptions()
+    """How the tests load the artifact."""
+
+
+def require(condition: object, seen: str, mend: str) -> None:
+    """Fail the running test unless `condition` holds; the plugin adds the rule, from the test's docstring.
+
+    Args:
+        seen: what the backend did, with the values.
+        mend: what its author can do about it.
+    """
+    __tracebackhide__ = True
+    if not condition:
+        pytest.fail(f"{seen}\nHow to mend it: {mend}")
