@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pajamas.operations.inventory import Inventory
     from pajamas.operations.plugin_list import PluginStatus
     from pajamas.operations.pulling import PullResult
+    from pajamas.operations.validating import ValidationResult
     from pajamas.operations.verifying import VerifyResult
     from pajamas.plugins import PluginHost
     from pajamas.progress import Progress
@@ -38,6 +39,7 @@ OPERATIONS = {
     "info": "pajamas.operations.info:info",
     "pull": "pajamas.operations.pulling:pull",
     "convert": "pajamas.operations.converting:convert",
+    "validate": "pajamas.operations.validating:validate",
     "verify": "pajamas.operations.verifying:verify",
     "load": "pajamas.runtime:Runtime",
     "generate": "pajamas.operations.answering:generate",
@@ -95,6 +97,21 @@ def run(
 def run(
     operation: Literal["verify"], *, path: str | Path, progress: Progress = ..., host: PluginHost | None = ...
 ) -> VerifyResult: ...
+@overload
+def run(
+    operation: Literal["validate"],
+    *,
+    quantized: str | Path,
+    original: str | Path | None = ...,
+    metrics: str | Sequence[str] | None = ...,
+    text: str | None = ...,
+    options: Mapping[str, Any] | None = ...,
+    backend: str | None = ...,
+    original_backend: str | None = ...,
+    progress: Progress = ...,
+    host: PluginHost | None = ...,
+    **loading: Unpack[LoadKeywords],
+) -> ValidationResult: ...
 @overload
 def run(
     operation: Literal["load"],

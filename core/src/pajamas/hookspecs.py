@@ -142,12 +142,29 @@ def generate(session: Session, request: GenerateRequest) -> Iterator[Chunk] | No
 
 
 @hookspec
+def validation_metrics() -> Mapping[str, str] | None:
+    """Name the metrics that this plugin's `validate` measures.
+
+    Called once, before a validation loads anything, and to list what is installed. Return a mapping of a metric's name,
+    as a person types it, to one line that says what it measures, or None for none. Collected from all plugins; a name
+    that two plugins claim is an error naming both. A wrapper may be used around it.
+
+    .. code-block:: python
+
+        @hookimpl
+        def validation_metrics():
+            return {"perplexity": "how surprised the model is by the text"}
+    """
+
+
+@hookspec
 def validate(job: ValidateJob) -> list[Finding] | None:
     """Measure a candidate, alone or against its original.
 
     Called once for a validation, on every plugin; the findings are collected and core flattens them.
 
-    :param job: loaded sessions, the metrics that were asked for and the text.
+    :param job: loaded sessions, the metrics that were asked for and the text. Each metric was offered by some plugin's
+        `validation_metrics`; pass over those that are not yours.
 
     Return the findings for the metrics that you know, or None.
     """

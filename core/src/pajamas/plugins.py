@@ -107,6 +107,28 @@ class PluginHost:
             found += [(name, cast("Mapping[str, str]", answer)) for answer in answers]
         return found
 
+    def metrics(self) -> dict[str, str]:
+        """What the installed plugins measure: metric to one line that says what it is, sorted.
+
+        Raises:
+            PluginConflict: two plugins claim one name.
+            PluginError: a plugin fails to name its metrics, or they are not text.
+        """
+        self._load_cross_cutting()
+        claims: dict[str, tuple[str, str]] = {}  # metric to its line and the plugin that offers it
+        for name, plugin in self._manager.list_name_plugin():
+            caller = self._manager.subset_hook_caller("validation_metrics", _others(self._manager, plugin))
+            for offered in caller():
+                for metric, line in offered.items():
+                    if metric in claims:
+                        raise PluginConflict(
+                            f"Two plugins offer the metric {metric!r}.",
+                            f"{claims[metric][1]} and {name} both claim it.",
+                            f"Disable one of them with {DISABLE_VARIABLE}.",
+                        )
+                    claims[metric] = (line, name)
+        return {metric: line for metric, (line, _) in sorted(claims.items())}
+
     def validate(self, job: ValidateJob) -> list[Finding]:
         self._load_cross_cutting()
         answers: list[list[Finding]] = self._manager.hook.validate(job=job)
