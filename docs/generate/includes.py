@@ -1,0 +1,53 @@
+"""Code in pages, taken from the real files.
+
+A line `[include NAME ...](../examples/x/hooks.py)` becomes a block with these functions, classes and values of the
+file, each with its decorators; without a name, with the whole file. Where the page is read unbuilt, it is a link.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+_LINE = re.compile(r"^(?P<indent> *)\[include(?P<names>(?: [\w.]+)*)\]\((?P<path>[^)#]+)\)$", re.MULTILINE)
+_LANGUAGES = {".py": "python", ".toml": "toml", ".md": "markdown", ".json": "json"}
+
+
+def expand(markdown: str, folder: Path) -> str:
+    """Replace every include of a page that stands in `folder`."""
+
+    def block(match: re.Match[str]) -> str:
+        path = (folder / match["path"]).resolve()
+        text = path.read_text(encoding="utf-8")
+        shown = "\n\n\n".join(_named(text, name, path) for name in match["names"].split()) or text.rstrip()
+        language = _LANGUAGES.get(path.suffix, "text")
+        lines = [f'``` {{ .{language} title="{path.name}" }}', *shown.splitlines(), "```"]
+        return "\n".join(match["indent"] + line if line else "" for line in lines)
+
+    return _LINE.sub(block, markdown)
+
+
+def _named(text: str, name: str, path: Path) -> str:
+    """The source of `name` or `Class.name`, with decorators, at the margin."""
+    body = ast.parse(text).body
+    for part in name.split("."):
+        node = next((node for node in body if _name(node) == part), None)
+        if node is None:
+            raise ValueError(f"{path} has no {name}: correct the [include] that names it")
+        body = getattr(node, "body", [])
+    decorators = getattr(node, "decorator_list", [])
+    first = min(part.lineno for part in (node, *decorators))
+    lines = text.splitlines()[first - 1 : node.end_lineno]
+    indent = len(lines[0]) - len(lines[0].lstrip())
+    return "\n".join(line[indent:] for line in lines)
+
+
+def _name(node: ast.stmt) -> str | None:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return node.name
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+        return node.targets[0].id
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        return node.target.id
+    return None
