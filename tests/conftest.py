@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "core/tests"))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "core/tests")]
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +23,15 @@ def cli_home(tmp_path_factory):
 def tiny_gguf(cli_home):
     """The bundled model as Q4_K_M."""
     return cli_home / "data/pajamas/models/tiny/gguf/tiny-q4_k_m.gguf"
+
+
+@pytest.fixture(scope="session")
+def tiny_ladder(tmp_path_factory):
+    """The bundled model as F16 and Q2_K: scheme in lower case to file."""
+    import pajamas
+
+    folder = tmp_path_factory.mktemp("ladder")
+    schemes = ("f16", "q2_k")
+    return {
+        scheme: pajamas.run("convert", model="tiny", output=folder, precision=scheme).gguf_path for scheme in schemes
+    }
