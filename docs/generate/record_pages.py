@@ -10,7 +10,7 @@ import docstrings
 import source
 
 SECTIONS = {
-    "What a backend is": ("types:BackendInfo", "types:Feature"),
+    "What a backend is": ("types:BackendInfo", "features:Feature"),
     "What a model is": (
         "types:Architecture",
         "modelfiles:ModelFiles",

@@ -22,8 +22,11 @@ class MemoryUse:
     """Bytes, as the engine reports them."""
 
     weights: int
+    """The model."""
     kv_cache: int
+    """Keys and values of the context."""
     compute: int
+    """Scratch buffers."""
 
     @property
     def total(self) -> int:
@@ -34,17 +37,35 @@ class Session(Protocol):
     """A loaded model. One session serves one caller at a time unless it declares `Feature.PARALLEL`."""
 
     @property
-    def backend(self) -> str: ...
+    def backend(self) -> str:
+        """The entry point's name."""
+        ...
+
     @property
-    def architecture(self) -> Architecture: ...
+    def architecture(self) -> Architecture:
+        """What the model is."""
+        ...
+
     @property
-    def context_length(self) -> int: ...
+    def context_length(self) -> int:
+        """Tokens of prompt and answer together."""
+        ...
+
     @property
-    def features(self) -> frozenset[Feature]: ...
+    def features(self) -> frozenset[Feature]:
+        """What this session honours: the backend's features, without those that the model or the options rule out."""
+        ...
+
     @property
-    def memory(self) -> MemoryUse: ...
+    def memory(self) -> MemoryUse:
+        """What it occupies."""
+        ...
+
     @property
-    def chat_template(self) -> str | None: ...
+    def chat_template(self) -> str | None:
+        """The model's own Jinja template; None for a base model."""
+        ...
+
     @property
     def special_tokens(self) -> Mapping[str, str]:
         """Texts of the tokens that templates name: "bos_token", "eos_token", "pad_token", "unk_token"."""
@@ -55,8 +76,16 @@ class Session(Protocol):
         """What the model's own files recommend (generation_config, GGUF `general.sampling.*`); empty if nothing."""
         ...
 
-    def tokenize(self, text: str, *, add_special: bool = True, parse_special: bool = True) -> list[int]: ...
-    def detokenize(self, token_ids: list[int]) -> str: ...
+    def tokenize(self, text: str, *, add_special: bool = True, parse_special: bool = True) -> list[int]:
+        """Text into tokens. `add_special` puts the tokens around it that the model expects (such as a leading bos);
+        `parse_special` reads texts such as `<|im_end|>` as the tokens they name.
+        """
+        ...
+
+    def detokenize(self, token_ids: list[int]) -> str:
+        """Tokens into text; bytes that are no UTF-8 become U+FFFD."""
+        ...
+
     def generate(self, request: GenerateRequest) -> Iterator[Chunk]:
         """A lazy stream of raw text; closing it early frees the session at once.
 
@@ -74,9 +103,14 @@ class Session(Protocol):
         """One unit vector a text, [len(texts), size], pooled as the model's metadata says."""
         ...
 
-    def save_prompt_cache(self, path: Path) -> None: ...
+    def save_prompt_cache(self, path: Path) -> None:
+        """Write what is computed of the last prompt and its answer; needs `Feature.PROMPT_CACHE`."""
+        ...
+
     def load_prompt_cache(self, path: Path) -> int:
         """Restore what `save_prompt_cache` wrote; how many tokens that is."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Free the model; closing it again does nothing."""
+        ...
