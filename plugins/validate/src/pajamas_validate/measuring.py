@@ -1,0 +1,54 @@
+"""The run over all windows, with progress."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pajamas.errors import UnsupportedFeature, UsageError
+from pajamas.progress import NO_PROGRESS, Progress
+from pajamas.types import Feature
+from pajamas_validate.scores import Scores, WindowScores
+from pajamas_validate.scoring import score_alone, score_pair
+
+if TYPE_CHECKING:
+    from pajamas.session import Session
+    from pajamas_validate.windows import Windows
+
+
+def measure(
+    candidate: Session, original: Session | None, windows: Windows, *, progress: Progress = NO_PROGRESS
+) -> Scores:
+    """Score every window with the candidate, or with both in lock step.
+
+    Raises:
+        UnsupportedFeature: a backend cannot score.
+        UsageError: a session's context is shorter than a window.
+        EngineError: an engine fails, or computes no numbers.
+    """
+    for session in (candidate, original):
+        if session is not None:
+            _check(session, windows)
+    done: list[WindowScores] = []
+    with progress.stage("Scoring", windows.count, "windows") as stage:
+        for number in range(windows.count):
+            if original is None:
+                done.append(score_alone(candidate, windows, number))
+            else:
+                done.append(score_pair(original, candidate, windows, number))
+            stage.advance(1)
+    return Scores.of(done)
+
+
+def _check(session: Session, windows: Windows) -> None:
+    if Feature.SCORE not in session.features:
+        raise UnsupportedFeature(
+            f"The backend {session.backend!r} cannot score text.",
+            "Perplexity and divergence need the log-probabilities of given tokens.",
+            "Use a backend that declares the feature `score`: see `pajamas plugins`.",
+        )
+    if session.context_length < windows.context:
+        raise UsageError(
+            f"A window of {windows.context:,} tokens does not fit the context of {session.context_length:,}.",
+            "The model was loaded with a shorter context.",
+            "Load it with a context of at least a window, or measure with shorter windows.",
+        )
