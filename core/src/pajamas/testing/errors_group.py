@@ -2,8 +2,109 @@
 
 from __future__ import annotations
 
-from pajamas.testing.group import Group
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pajamas.testing.children import SECONDS, ask, ask_all
+from pajamas.testing.damaged import hostile_gguf_headers, write_damaged
+from pajamas.testing.group import Group, require
+
+if TYPE_CHECKING:
+    from pajamas.types import Artifact, BackendInfo
 
 
 class Errors(Group):
     """Only errors of pajamas' own tree, with what to do about them."""
+
+    def test_damaged_artifacts_are_refused(self, artifact: Artifact, tmp_path: Path) -> None:
+        """`load` refuses a damaged artifact with a `PajamasError`: no other exception, no crash, no hang.
+
+        Files that are missing, empty, cut off, overwritten or of another kind, loaded in a process of their own.
+        """
+        cases = write_damaged(tmp_path / "damaged", artifact.path)
+        if artifact.path.is_file():
+            for what, data in hostile_gguf_headers().items():
+                cases[f"a GGUF file {what}"] = tmp_path / f"{what.replace(' ', '-')}{artifact.path.suffix}"
+                cases[f"a GGUF file {what}"].write_bytes(data)
+        answers = _load_each(self.backend, list(cases.values()), artifact.format)
+        for what, answer in zip(cases, answers, strict=True):
+            require(
+                "failed" not in answer,
+                f"Loading {what} ends the process: {answer.get('failed')}.",
+                "Check sizes and offsets in headers before the engine sees them, or try the file in a child process.",
+            )
+            require(
+                answer["error"] is not None,
+                f"`load` takes {what}.",
+                "Check the header and the sizes, and raise ModelFileError.",
+            )
+            require(
+                answer["own"],
+                f"Loading {what} raises {answer.get('words')}.",
+                "Raise ModelFileError with what, why and fix; `raise ... from error` keeps the cause.",
+            )
+            require(
+                str(answer.get("what", "")).strip(),
+                f"Loading {what} raises {answer['error']} without a word.",
+                "Give it at least `what`: one line that names the file.",
+            )
+
+    def test_describe_names_a_missing_engine(self, info: BackendInfo) -> None:
+        """Where the engine is not installed, `describe` says so, and `fix` is the pip command.
+
+        The class's `engine_modules` are hidden for it, and with them the distributions that they came in.
+        """
+        self._needs_modules()
+        answer = ask("describe_without", backend=self.backend, modules=self.engine_modules)
+        require(
+            "failed" not in answer,
+            f"Without {', '.join(self.engine_modules)} describe fails: {answer.get('failed')}",
+            "Look for the engine by `importlib.util.find_spec` or its metadata.",
+        )
+        require(
+            answer["unavailable"],
+            f"Without {', '.join(self.engine_modules)} describe says that the backend can run.",
+            "Set `unavailable` to the reason, in one line.",
+        )
+        require(
+            "pip install" in str(answer["fix"]),
+            f"Without {', '.join(self.engine_modules)} describe says fix={answer['fix']!r}.",
+            f"Name the command: pip install pajamas-{self.backend}",
+        )
+
+    def test_load_names_a_missing_engine(self, artifact: Artifact) -> None:
+        """Where the engine is not installed, `load` raises `EngineMissing` with the pip command."""
+        self._needs_modules()
+        answer = ask(
+            "load_without",
+            backend=self.backend,
+            modules=self.engine_modules,
+            path=str(artifact.path),
+            format=artifact.format,
+        )
+        seen = answer.get("failed") or answer.get("words") or "a session"
+        require(
+            answer.get("error") == "EngineMissing",
+            f"Without {', '.join(self.engine_modules)} `load` gives {seen}.",
+            "Import the engine inside `load`, catch ModuleNotFoundError, and raise EngineMissing from it.",
+        )
+        require(
+            "pip install" in answer["words"],
+            f"Without {', '.join(self.engine_modules)} `load` says {answer['words']!r}.",
+            f"Let the error's `fix` name the command: pip install pajamas-{self.backend}",
+        )
+
+    def _needs_modules(self) -> None:
+        if not self.engine_modules:
+            pytest.skip("engine_modules is empty: there is no engine to be missing")
+
+
+def _load_each(backend: str, paths: list[Path], format: str) -> list[dict[str, Any]]:
+    """An answer for each path. A load that ends its process, or hangs, is its answer; the others go on in a new one."""
+    answers: list[dict[str, Any]] = []
+    while len(answers) < len(paths):
+        rest = [str(path) for path in paths[len(answers) :]]
+        answers += ask_all("load_each", seconds=SECONDS + 10 * len(rest), backend=backend, paths=rest, format=format)
+    return answers[: len(paths)]

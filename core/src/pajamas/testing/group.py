@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import inspect
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import pytest
 
+from pajamas.hookspecs import PROJECT
 from pajamas.types import LoadOptions
+
+UNPROVEN = "not proven, the engine cannot run here"
+"""How the reason of a skip begins that leaves the backend unproven."""
 
 
 class Group:
@@ -18,6 +24,8 @@ class Group:
     """What is converted, or loaded as it is: an alias, a folder, a file or a Hub id."""
     scheme: ClassVar[str | None] = None
     """What the model is quantized to; None is the first scheme that `describe` declares."""
+    artifact_format: ClassVar[str | None] = None
+    """The format of the artifact; None is the first one that `describe` declares."""
     engine_modules: ClassVar[tuple[str, ...]] = ()
     """Import names of the engine. `hooks` may not import them, and the missing-engine test hides them."""
     load_options: ClassVar[LoadOptions] = LoadOptions()
@@ -34,3 +42,14 @@ def require(condition: object, seen: str, mend: str) -> None:
     __tracebackhide__ = True
     if not condition:
         pytest.fail(f"{seen}\nHow to mend it: {mend}")
+
+
+def implementations(plugin: object) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
+    """The hook implementations in a plugin's module, as pluggy finds them: hook to (function, hookimpl's options)."""
+    found = {}
+    for name in dir(plugin):
+        function = getattr(plugin, name)
+        options = getattr(function, f"{PROJECT}_impl", None) if inspect.isroutine(function) else None
+        if isinstance(options, dict):
+            found[options.get("specname") or name] = (function, options)
+    return found

@@ -1,0 +1,132 @@
+"""The child's side of `pajamas.testing.children`: each public function answers one question, in JSON."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+Answer = dict[str, Any]
+
+
+def import_module(module: str) -> Iterator[Answer]:
+    """Which modules importing `module` brings along."""
+    import pajamas.plugins
+    import pajamas.types  # noqa: F401  # with pajamas.plugins: what is loaded whenever a plugin is
+
+    before = set(sys.modules)
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # the plugin's fault, told by test_registers
+        yield {"failed": _words(error)}
+        return
+    yield {"modules": sorted(set(sys.modules) - before)}
+
+
+def describe(backend: str) -> Iterator[Answer]:
+    """What type `describe` returns, in how many seconds, and which modules it loads."""
+    from pajamas.plugins import PluginHost
+
+    called = PluginHost().backend(backend)
+    before = set(sys.modules)
+    began = time.perf_counter()
+    try:
+        info = called.describe()
+    except Exception as error:  # the plugin's fault, told by the parent
+        yield {"failed": _words(error), "seconds": time.perf_counter() - began}
+        return
+    seconds = time.perf_counter() - began
+    yield {"seconds": seconds, "modules": sorted(set(sys.modules) - before), "type": type(info).__name__}
+
+
+def describe_without(backend: str, modules: list[str]) -> Iterator[Answer]:
+    """`describe` where `modules` are not installed."""
+    from pajamas.plugins import PluginHost
+
+    hide(modules)
+    try:
+        info = PluginHost().backend(backend).describe()
+    except Exception as error:  # the plugin's fault, told by the parent
+        yield {"failed": _words(error)}
+        return
+    yield {"unavailable": info.unavailable, "fix": info.fix}
+
+
+def load_without(backend: str, modules: list[str], path: str, format: str) -> Iterator[Answer]:
+    """What `load` raises where `modules` are not installed."""
+    hide(modules)
+    yield from load_each(backend, [path], format)
+
+
+def load_each(backend: str, paths: list[str], format: str) -> Iterator[Answer]:
+    """What `load` makes of each path: "loaded", or the error's class, whether it is pajamas' own, and its words."""
+    from pajamas.errors import PajamasError
+    from pajamas.plugins import PluginHost
+    from pajamas.types import Artifact, LoadOptions
+
+    loader = PluginHost().backend(backend)
+    for path in paths:
+        try:
+            session = loader.load(Artifact(path=Path(path), format=format), LoadOptions())
+        except PajamasError as error:
+            yield {"error": type(error).__name__, "own": True, "words": _words(error), "what": error.what}
+        except BaseException as error:  # anything else that escapes is what the parent looks for
+            yield {"error": type(error).__name__, "own": False, "words": _words(error)}
+        else:
+            session.close()
+            yield {"error": None}
+
+
+def hide(modules: Iterable[str]) -> None:
+    """Make `modules` and the distributions that they came in as if they were not installed, in this process."""
+    hidden = frozenset(modules)
+    packages = importlib.metadata.packages_distributions()
+    distributions = frozenset(name for module in hidden for name in packages.get(module, ()))
+    for name in [name for name in sys.modules if name.partition(".")[0] in hidden]:
+        del sys.modules[name]
+    sys.meta_path[:] = [_Without(finder, hidden, distributions) for finder in sys.meta_path]
+
+
+class _Without:
+    """A finder that does not find some modules and distributions."""
+
+    def __init__(self, finder: Any, modules: frozenset[str], distributions: frozenset[str]) -> None:
+        self._finder = finder
+        self._modules = modules
+        self._distributions = distributions
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        return None if name.partition(".")[0] in self._modules else self._finder.find_spec(name, path, target)
+
+    def find_distributions(self, context: Any) -> list[importlib.metadata.Distribution]:
+        find = getattr(self._finder, "find_distributions", None)
+        found = list(find(context)) if find else []
+        return [distribution for distribution in found if distribution.metadata["Name"] not in self._distributions]
+
+    def invalidate_caches(self) -> None:
+        getattr(self._finder, "invalidate_caches", lambda: None)()
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _main() -> None:
+    question, place = sys.argv[1:]
+    questions: dict[str, Callable[..., Iterator[Answer]]] = {
+        function.__name__: function for function in (import_module, describe, describe_without, load_without, load_each)
+    }
+    answers = questions[question](**json.load(sys.stdin))
+    with open(place, "a", encoding="utf-8") as stream:
+        for answer in answers:
+            stream.write(json.dumps(answer) + "\n")
+            stream.flush()
+
+
+if __name__ == "__main__":
+    _main()
