@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_NORMAL = 1.96
+
+
 @frozen(kw_only=True)
 class Estimate:
     value: float
@@ -21,10 +24,19 @@ class Estimate:
     """Standard error with the windows as independent instead: larger where hard tokens come together. 0 for one window,
     which cannot tell."""
 
-    @property
-    def caution(self) -> float:
-        """The larger error: what a verdict reckons with."""
-        return max(self.error, self.window_error)
+    def margin(self, windows: int) -> float:
+        """Half the width of the 95 % interval, by the larger of both errors, from that many windows.
+
+        The window error comes from few values, so Student's t stands for 1.96; its expansion in 1 / degrees of freedom
+        is that of Abramowitz and Stegun 26.7.5.
+        """
+        margin = _NORMAL * self.error
+        if windows < 2:
+            return margin
+        freedom = windows - 1
+        z = _NORMAL
+        t = z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+        return max(margin, t * self.window_error)
 
     def scaled(self, factor: float, value: float | None = None) -> Estimate:
         """Both errors times `factor`, and the value too unless another is given."""
