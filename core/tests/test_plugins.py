@@ -14,7 +14,7 @@ from plugin_dists import backend_source, write_dist
 
 def problem_of(host, name):
     [entry] = [entry for entry in host.entries("pajamas.backends") if entry.name == name]
-    return host.problem(entry)
+    return host.examine([entry])[entry].problem
 
 
 def test_a_backend_is_imported_only_when_it_is_chosen(dists):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, TypeVar, cast
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pluggy
 
+from pajamas.entry_points import BACKENDS_GROUP
 from pajamas.errors import PajamasError, PluginLoadError, UnsupportedFeature
-from pajamas.hookspecs import BACKENDS_GROUP
+from pajamas.hook_calls import call
 
 if TYPE_CHECKING:
     from pajamas.modelfiles import ModelFiles
@@ -28,51 +29,78 @@ T = TypeVar("T")
 
 
 class Backend:
-    """Calls one backend; cross-cutting plugins that wrap its hooks stay in force."""
+    """Calls one backend; cross-cutting plugins that wrap its hooks stay in force.
 
-    def __init__(self, name: str, entry: PluginEntry, manager: pluggy.PluginManager) -> None:
-        self.name = name
+    Args:
+        load: imports the backend; called before each hook.
+        prepare: imports the cross-cutting plugins that take part in a hook; called before each hook.
+        label: what a plugin's registered name is called in messages.
+        info: what it says of itself, where that is known without importing it here.
+    """
+
+    def __init__(
+        self,
+        entry: PluginEntry,
+        manager: pluggy.PluginManager,
+        *,
+        load: Callable[[], object],
+        prepare: Callable[[str], None],
+        label: Callable[[str], str],
+        info: BackendInfo | None = None,
+    ) -> None:
+        self.name = entry.name
         self.entry = entry
         self._manager = manager
+        self._load = load
+        self._prepare = prepare
+        self._label = label
+        self._info = info
 
-    def _hook(self, hook: str) -> pluggy.HookCaller:
+    def _call(self, hook: str, **arguments: Any) -> Any:
+        self._load()
+        self._prepare(hook)
         mine = f"{BACKENDS_GROUP}:{self.name}"
         others = [
             plugin
             for key, plugin in self._manager.list_name_plugin()
             if key.startswith(f"{BACKENDS_GROUP}:") and key != mine
         ]
-        return self._manager.subset_hook_caller(hook, others)
+        return call(self._manager.subset_hook_caller(hook, others), self._label, own=mine, **arguments)
 
     def describe(self, *, thorough: bool = False) -> BackendInfo:
         """Raises PluginLoadError where the plugin fails to describe itself: such a backend cannot be chosen."""
+        if self._info is not None and not thorough:
+            return self._info
         try:
-            info = cast("BackendInfo | None", self._hook("describe")(thorough=thorough))
+            info = self._call("describe", thorough=thorough)
         except PajamasError:
             raise
         except Exception as error:  # guarded: a plugin's fault is named as such
-            raise PluginLoadError(
-                f"{self.entry.label} failed in describe.",
-                f"{type(error).__name__}: {error}",
-                f"Tell the authors of {self.entry.distribution}.",
-            ) from error
+            raise self._undescribed(f"{type(error).__name__}: {error}") from error
         if info is None:
             raise PluginLoadError(f"{self.entry.label} does not describe itself.", "It has no `describe` hook.")
-        return info
+        if wrong := _wrong(info, self.name):
+            raise self._undescribed(wrong)
+        return cast("BackendInfo", info)
 
     def detect_architecture(self, files: ModelFiles) -> Architecture | None:
-        return cast("Architecture | None", self._hook("detect_architecture")(files=files))
+        return cast("Architecture | None", self._call("detect_architecture", files=files))
 
     def quantize(self, job: QuantizeJob) -> Artifact:
-        return self._answer(cast("Artifact | None", self._hook("quantize")(job=job)), f"make {job.format!r} artifacts")
+        return self._answer(cast("Artifact | None", self._call("quantize", job=job)), f"make {job.format!r} artifacts")
 
     def load(self, artifact: Artifact, options: LoadOptions) -> Session:
-        answer = cast("Session | None", self._hook("load")(artifact=artifact, options=options))
+        answer = cast("Session | None", self._call("load", artifact=artifact, options=options))
         return self._answer(answer, f"load {artifact.format!r} artifacts")
 
     def generate(self, session: Session, request: GenerateRequest) -> Iterator[Chunk]:
-        answer = cast("Iterator[Chunk] | None", self._hook("generate")(session=session, request=request))
+        answer = cast("Iterator[Chunk] | None", self._call("generate", session=session, request=request))
         return self._answer(answer, "generate with this session")
+
+    def _undescribed(self, why: str) -> PluginLoadError:
+        return PluginLoadError(
+            f"{self.entry.label} failed in describe.", why, f"Tell the authors of {self.entry.distribution}."
+        )
 
     def _answer(self, answer: T | None, what: str) -> T:
         if answer is None:
@@ -82,3 +110,28 @@ class Backend:
                 "See `pajamas plugins` for what each backend can do.",
             )
         return answer
+
+
+def _wrong(info: object, name: str) -> str | None:
+    """What is wrong with a description, as far as core relies on it."""
+    from pajamas.types import BackendInfo, Feature
+
+    if not isinstance(info, BackendInfo):
+        return f"It returned {type(info).__name__}, not BackendInfo."
+    if info.name != name:
+        return f"It calls itself {info.name!r}, and is installed as {name!r}."
+    for field in ("formats", "schemes", "devices", "notes"):
+        value = getattr(info, field)
+        if not isinstance(value, tuple) or not all(isinstance(item, str) for item in value):
+            return f"BackendInfo.{field} is {value!r:.100}, not a tuple of texts."
+    for field, optional in (("engine", False), ("fix", False), ("engine_version", True), ("unavailable", True)):
+        value = getattr(info, field)
+        if not (isinstance(value, str) or (optional and value is None)):
+            return f"BackendInfo.{field} is {value!r:.100}, not a text."
+    if not isinstance(info.features, frozenset) or not all(isinstance(item, Feature) for item in info.features):
+        return f"BackendInfo.features is {info.features!r:.100}, not a frozenset of Feature."
+    if not isinstance(info.scheme_aliases, Mapping):
+        return f"BackendInfo.scheme_aliases is {info.scheme_aliases!r:.100}, not a mapping."
+    if not info.devices and not info.unavailable:
+        return "It names no device and does not say why it cannot run."
+    return None

@@ -103,6 +103,7 @@ def run(
     *,
     quantized: str | Path,
     original: str | Path | None = ...,
+    alone: bool = ...,
     metrics: str | Sequence[str] | None = ...,
     text: str | None = ...,
     options: Mapping[str, Any] | None = ...,
@@ -151,7 +152,9 @@ def run(
 @overload
 def run(operation: Literal["list"], *, host: PluginHost | None = ...) -> Inventory: ...
 @overload
-def run(operation: Literal["plugins"], *, host: PluginHost | None = ...) -> tuple[PluginStatus, ...]: ...
+def run(
+    operation: Literal["plugins"], *, thorough: bool = ..., host: PluginHost | None = ...
+) -> tuple[PluginStatus, ...]: ...
 @overload
 def run(operation: Literal["doctor"], *, host: PluginHost | None = ...) -> tuple[Diagnosis, ...]: ...
 
@@ -160,20 +163,42 @@ def run(operation: str, **request: Any) -> Any:
     """Run one operation: the same thing that the command of that name does, with records for results.
 
     Args:
-        operation: a key of `OPERATIONS`.
+        operation: a key of `OPERATIONS`, or the name of an operation that a plugin adds (entry-point group
+            `pajamas.operations`); core's own win. A plugin's function is given `host` if it takes it.
         request: its arguments, as the typed signatures above say. `host` is a `plugins.PluginHost` to use instead of
             a fresh one, `progress` what is told how far long work is.
 
     Raises:
         UsageError: no such operation, an unknown argument (with the nearest known ones), or one that is missing.
+        PluginError: the plugin that adds the operation is broken, or two claim it.
         PajamasError: what the operation raises.
     """
-    if operation not in OPERATIONS:
-        raise UsageError(f"There is no operation {operation!r}.", f"Operations: {', '.join(OPERATIONS)}.", "")
-    module, _, name = OPERATIONS[operation].partition(":")
-    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    if operation in OPERATIONS:
+        module, _, name = OPERATIONS[operation].partition(":")
+        function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    else:
+        function, request = _of_plugin(operation, request)
     _check_arguments(operation, function, request)
     return function(**request)
+
+
+def _of_plugin(operation: str, request: dict[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """The function that a plugin adds, and what it is called with."""
+    from pajamas.entry_points import OPERATIONS_GROUP
+    from pajamas.plugins import PluginHost
+
+    host = request.get("host") or PluginHost()
+    function = host.operation(operation)
+    if function is None:
+        names = [*OPERATIONS, *(name for name in host.names(OPERATIONS_GROUP) if name not in OPERATIONS)]
+        near = difflib.get_close_matches(operation, names)
+        raise UsageError(
+            f"There is no operation {operation!r}.",
+            f"Operations: {', '.join(names)}.",
+            f"Did you mean {near[0]!r}?" if near else "If a plugin adds it, install that.",
+        )
+    others = {name: value for name, value in request.items() if name != "host"}
+    return function, others | ({"host": host} if "host" in inspect.signature(function).parameters else {})
 
 
 def _check_arguments(operation: str, function: Callable[..., Any], request: dict[str, Any]) -> None:

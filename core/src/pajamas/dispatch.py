@@ -69,7 +69,8 @@ def choose(
     broken: dict[str, PluginError] = {}
     for candidate in [name] if name else _candidates(host, format):
         try:
-            backend = host.backend(candidate)
+            asked = candidate in (name, format)
+            backend = host.backend(candidate) if asked else host.tried_backend(candidate)
             info = backend.describe()
         except PajamasError as error:
             if name:

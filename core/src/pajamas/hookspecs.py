@@ -3,6 +3,9 @@
 Implement a hook by decorating a function of the same name with `hookimpl`, naming only the arguments you use,
 positionally and without defaults. Backends are named by an entry point of the group `pajamas.backends`; plugins that
 are not backends by one of `pajamas.plugins`. The module that an entry point names imports no engine.
+
+A plugin of `pajamas.plugins` is imported when a hook is called that its module defines or imports by name. Commands and
+operations need no hook: see `pajamas.cli.plugin` and `pajamas.core.run`.
 """
 
 from __future__ import annotations
@@ -11,6 +14,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import pluggy
+
+from pajamas.entry_points import BACKENDS_GROUP as BACKENDS_GROUP
+from pajamas.entry_points import PLUGINS_GROUP as PLUGINS_GROUP
+from pajamas.entry_points import PROJECT as PROJECT
 
 if TYPE_CHECKING:
     from pajamas.modelfiles import ModelFiles
@@ -26,10 +33,6 @@ if TYPE_CHECKING:
         Session,
         ValidateJob,
     )
-
-PROJECT = "pajamas"
-BACKENDS_GROUP = "pajamas.backends"
-PLUGINS_GROUP = "pajamas.plugins"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

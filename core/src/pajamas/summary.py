@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pajamas.families import FAMILIES
 from pajamas.model_cards import card_context
-from pajamas.types import Architecture
+from pajamas.types import Architecture, BackendInfo
 
 _SCALINGS = {"yarn": "YaRN", "llama3": "llama3 scaling", "longrope": "LongRoPE", "linear": "linear scaling"}
 
@@ -70,3 +70,9 @@ def describe_parameters(architecture: Architecture) -> str:
     if a.active_parameters is not None and a.active_parameters != a.parameters:
         parts.append(f"{format_count(a.active_parameters)} active")
     return f"{format_count(a.parameters)} parameters" + (f" ({', '.join(parts)})" if parts else "")
+
+
+def describe_engine(info: BackendInfo) -> str:
+    """ "llama.cpp 0.3.36", or that it is not installed."""
+    missing = " (not installed)" if info.unavailable else ""
+    return f"{info.engine} {info.engine_version}" if info.engine_version else f"{info.engine}{missing}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
 
+from pajamas import summary
 from pajamas.cli import output
 from pajamas.cli.state import json_option, plugin_host, refuse_backend
 from pajamas.cli.table import print_table
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """List the installed plugins; a broken one is shown with its distribution, version and the reason."""
+    """List the installed plugins and what each adds; a broken one with its distribution, version and the reason.
+
+    Each is tried in a process of its own, and not for long.
+    """
     refuse_backend(ctx, "plugins")
     found = run("plugins", host=plugin_host(ctx))
     if as_json:
@@ -35,6 +40,19 @@ def command(ctx: click.Context, as_json: bool) -> None:
         if plugin.info:
             click.echo()
             _show_backend(plugin.name, plugin.info)
+        if plugin.aliases or plugin.metrics:
+            click.echo()
+            output.say(f"{plugin.name}: what {plugin.distribution} adds", bold=True)
+            _show_names("alias", plugin.aliases)
+            _show_names("metric", plugin.metrics)
+    for plugin in found:
+        for note in plugin.notes:
+            output.say_field("Note: ", f"{plugin.distribution} {plugin.version}, {plugin.name}: {note}.", err=True)
+
+
+def _show_names(label: str, named: Mapping[str, str]) -> None:
+    for name, text in named.items():
+        output.say_field(f"{label}:", f"{name}: {text}", indent=2, width=10)
 
 
 def _state(plugin: PluginStatus) -> str:
@@ -43,7 +61,7 @@ def _state(plugin: PluginStatus) -> str:
 
 
 def _show_backend(name: str, info: BackendInfo) -> None:
-    output.say(f"{name}: {info.engine} {info.engine_version or '(not installed)'}", bold=True)
+    output.say(f"{name}: {summary.describe_engine(info)}", bold=True)
     for label, words in (
         ("formats", info.formats),
         ("devices", info.devices),

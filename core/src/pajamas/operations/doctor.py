@@ -10,11 +10,12 @@ from typing import Literal
 
 from attrs import frozen
 
-from pajamas import store
-from pajamas.errors import PajamasError
-from pajamas.hookspecs import BACKENDS_GROUP, PLUGINS_GROUP
-from pajamas.plugin_entries import DISABLE_VARIABLE, core_version
+from pajamas import store, summary
+from pajamas.entry_points import DISABLE_VARIABLE
+from pajamas.operations.plugin_list import PluginStatus, list_plugins
+from pajamas.plugin_entries import core_version
 from pajamas.plugins import PluginHost
+from pajamas.types import BackendInfo
 
 State = Literal["ok", "note", "problem"]
 
@@ -28,9 +29,17 @@ class Diagnosis:
 
 
 def diagnose(*, host: PluginHost | None = None) -> tuple[Diagnosis, ...]:
-    """Look at this machine, every plugin and every engine; engines are tried in a child process."""
-    host = host or PluginHost()
-    return (*_machine(), *_hub(), *_plugins(host), *_backends(host))
+    """Look at this machine, every plugin and every engine; plugins and engines are tried in child processes."""
+    plugins = list_plugins(thorough=True, host=host)
+    backends = [plugin for plugin in plugins if plugin.kind == "backend"]
+    infos = [plugin.info for plugin in backends if plugin.info]
+    return (
+        *_machine(),
+        *_hub(),
+        *(item for plugin in plugins for item in _plugin(plugin)),
+        *(item for info in infos for item in _engine(info)),
+        *([] if infos else [_no_backend(backends)]),
+    )
 
 
 def _machine() -> list[Diagnosis]:
@@ -78,50 +87,37 @@ def _hub() -> list[Diagnosis]:
     return [Diagnosis(subject="Hugging Face Hub", state="ok", finding=finding)]
 
 
-def _plugins(host: PluginHost) -> list[Diagnosis]:
-    found = []
-    for entry in (*host.entries(BACKENDS_GROUP), *host.entries(PLUGINS_GROUP)):
-        problem = host.problem(entry)
-        found.append(
+def _plugin(plugin: PluginStatus) -> list[Diagnosis]:
+    subject = f"plugin {plugin.name}" if plugin.kind in ("backend", "plugin") else f"{plugin.kind} {plugin.name}"
+    origin = f"{plugin.distribution} {plugin.version}"
+    if plugin.problem is None:
+        found = [Diagnosis(subject=subject, state="ok", finding=origin)]
+    else:
+        found = [
             Diagnosis(
-                subject=f"plugin {entry.name}",
-                state="ok" if problem is None else "note" if entry.disabled else "problem",
-                finding=f"{entry.distribution} {entry.version}" + (f": {problem}" if problem else ""),
-                fix="" if problem is None or entry.disabled else f"Update or uninstall {entry.distribution}.",
+                subject=subject,
+                state="note" if plugin.disabled else "problem",
+                finding=f"{origin}: {plugin.problem}",
+                fix="" if plugin.disabled else f"Update or uninstall {plugin.distribution}.",
             )
-        )
-    return found
+        ]
+    return found + [Diagnosis(subject=subject, state="note", finding=f"{origin}: {note}") for note in plugin.notes]
 
 
-def _backends(host: PluginHost) -> list[Diagnosis]:
-    found = []
-    for backend in host.working_backends():
-        subject = f"backend {backend.name}"
-        try:
-            info = backend.describe(thorough=True)
-        except PajamasError as error:
-            found.append(
-                Diagnosis(subject=subject, state="problem", finding=f"{error.what} {error.why}", fix=error.fix)
-            )
-            continue
-        engine = f"{info.engine} {info.engine_version or '(not installed)'}"
-        if info.unavailable:
-            found.append(
-                Diagnosis(subject=subject, state="problem", finding=f"{engine}: {info.unavailable}", fix=info.fix)
-            )
-            continue
-        found.append(Diagnosis(subject=subject, state="ok", finding=f"{engine} works on: {', '.join(info.devices)}"))
-        found += [Diagnosis(subject=subject, state="note", finding=note) for note in info.notes]
-    return found or [_no_backend(host)]
+def _engine(info: BackendInfo) -> list[Diagnosis]:
+    subject, engine = f"backend {info.name}", summary.describe_engine(info)
+    if info.unavailable:
+        return [Diagnosis(subject=subject, state="problem", finding=f"{engine}: {info.unavailable}", fix=info.fix)]
+    works = Diagnosis(subject=subject, state="ok", finding=f"{engine} works on: {', '.join(info.devices)}")
+    return [works, *(Diagnosis(subject=subject, state="note", finding=note) for note in info.notes)]
 
 
-def _no_backend(host: PluginHost) -> Diagnosis:
-    entries = host.entries(BACKENDS_GROUP)
-    if not entries:
+def _no_backend(backends: list[PluginStatus]) -> Diagnosis:
+    if not backends:
         finding, fix = "No backend is installed.", "pip install pajamas-gguf"
     else:
-        problems = "; ".join(dict.fromkeys(f"{entry.name}: {host.problem(entry)}" for entry in entries))
+        problems = "; ".join(dict.fromkeys(f"{backend.name}: {backend.problem}" for backend in backends))
         finding = f"No installed backend can be used ({problems})."
-        disabled = all(entry.disabled for entry in entries)
+        disabled = all(backend.disabled for backend in backends)
         fix = f"Unset {DISABLE_VARIABLE}." if disabled else "Do what is said above for one of them."
     return Diagnosis(subject="backends", state="problem", finding=finding, fix=fix)
