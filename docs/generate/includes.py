@@ -21,7 +21,7 @@ def expand(markdown: str, folder: Path) -> str:
         path = (folder / match["path"]).resolve()
         text = path.read_text(encoding="utf-8")
         shown = "\n\n\n".join(_named(text, name, path) for name in match["names"].split()) or text.rstrip()
-        language = _LANGUAGES.get(path.suffix, "text")
+        language = "text" if match["names"] == " __doc__" else _LANGUAGES.get(path.suffix, "text")
         lines = [f'``` {{ .{language} title="{path.name}" }}', *shown.splitlines(), "```"]
         return "\n".join(match["indent"] + line if line else "" for line in lines)
 
@@ -29,8 +29,11 @@ def expand(markdown: str, folder: Path) -> str:
 
 
 def _named(text: str, name: str, path: Path) -> str:
-    """The source of `name` or `Class.name`, with decorators, at the margin."""
-    body = ast.parse(text).body
+    """The source of `name` or `Class.name`, with decorators, at the margin; of `__doc__` the module's docstring."""
+    tree = ast.parse(text)
+    if name == "__doc__":
+        return ast.get_docstring(tree) or ""
+    body = tree.body
     for part in name.split("."):
         node = next((node for node in body if _name(node) == part), None)
         if node is None:
