@@ -9,6 +9,7 @@ from attrs import frozen
 from pajamas.backend import Backend
 from pajamas.errors import DeviceNotFound, EngineMissing, PajamasError, PluginError, UnsupportedFeature
 from pajamas.hookspecs import BACKENDS_GROUP
+from pajamas.needs import feature_words
 from pajamas.plugins import PluginHost
 from pajamas.types import BackendInfo, Feature
 
@@ -60,7 +61,7 @@ def choose(
     name = None if device else wanted
     reasons = [f"The artifact's format is {format}."]
     if needed:
-        reasons.append(f"What was asked for needs: {_words(needed)}.")
+        reasons.append(f"What was asked for needs: {feature_words(needed)}.")
     if device:
         reasons.append(f"--backend {device} is a device: the backend follows from the format.")
     elif wanted:
@@ -106,8 +107,8 @@ def unsupported(
         if other.name != backend and missing <= info.features:
             able.append(f"{other.name} (for {', '.join(info.formats)} artifacts)")
     return UnsupportedFeature(
-        f"Backend {backend!r} does not support {_words(missing)}.",
-        f"It supports {_words(supported)}.",
+        f"Backend {backend!r} does not support {feature_words(missing)}.",
+        f"It supports {feature_words(supported)}.",
         f"Leave the option out, or use a backend that supports it: {', '.join(able)}."
         if able
         else "Leave the option out: no other installed backend supports it.",
@@ -160,9 +161,5 @@ def _verdict(host: PluginHost, format: str, refusals: list[_Refusal]) -> Pajamas
 
 
 def _praise(info: BackendInfo, needed: frozenset[Feature], device: str | None) -> str:
-    supported = f", supports {_words(needed)}" if needed else ""
+    supported = f", supports {feature_words(needed)}" if needed else ""
     return f"takes it{supported} and runs on {device or info.devices[0]}"
-
-
-def _words(features: Iterable[Feature]) -> str:
-    return ", ".join(sorted(feature.value for feature in features)) or "no optional feature"

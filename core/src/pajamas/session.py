@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol, Self
 
 from attrs import frozen
+
+from pajamas.errors import UsageError
+from pajamas.features import Feature
+from pajamas.needs import missing_features, needed_features, refuse_missing
+from pajamas.requests import Sampling
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from pajamas.answers import Chunk
-    from pajamas.requests import GenerateRequest, Sampling
-    from pajamas.types import Architecture, Feature
+    from pajamas.requests import GenerateRequest
+    from pajamas.types import Architecture
 
 
 @frozen(kw_only=True)
@@ -114,3 +120,58 @@ class Session(Protocol):
     def close(self) -> None:
         """Free the model; closing it again does nothing."""
         ...
+
+
+class BaseSession:
+    """What sessions of most backends say alike, to inherit; a `Session` needs `tokenize`, `detokenize` and `generate`
+    besides. Set the attributes without a value in the class, or for each session.
+    """
+
+    backend: str
+    architecture: Architecture
+    context_length: int
+    features: frozenset[Feature]
+    memory: MemoryUse = MemoryUse(weights=0, kv_cache=0, compute=0)
+    chat_template: str | None = None
+    special_tokens: Mapping[str, str] = MappingProxyType({})
+    default_sampling: Sampling = Sampling()
+
+    def refuse_unsupported(self, request: GenerateRequest) -> None:
+        """Call it first in `generate`: nothing that a request asks for is ignored.
+
+        Raises:
+            UsageError: the request is not rendered: a backend takes one of `prompt` and `token_ids`.
+            UnsupportedFeature: it needs what `features` lacks; each is named.
+        """
+        if request.messages is not None or (request.prompt is None) == (request.token_ids is None):
+            raise UsageError(
+                "A session needs a rendered request.",
+                "It has one of prompt and token_ids, and no messages.",
+                "Let pajamas render it: Runtime.generate, or pajamas.run('generate', ...).",
+            )
+        refuse_missing(self.backend, needed_features(request), self.features)
+
+    def score(self, token_ids: list[int], first: int = 0) -> Iterator[NDArray[np.float32]]:
+        """Raises UnsupportedFeature: define it to offer `Feature.SCORE`."""
+        raise missing_features(self.backend, [Feature.SCORE], self.features)
+
+    def embed(self, texts: list[str]) -> NDArray[np.float32]:
+        """Raises UnsupportedFeature: define it to offer `Feature.EMBEDDINGS`."""
+        raise missing_features(self.backend, [Feature.EMBEDDINGS], self.features)
+
+    def save_prompt_cache(self, path: Path) -> None:
+        """Raises UnsupportedFeature: define it to offer `Feature.PROMPT_CACHE`."""
+        raise missing_features(self.backend, [Feature.PROMPT_CACHE], self.features)
+
+    def load_prompt_cache(self, path: Path) -> int:
+        """Raises UnsupportedFeature: define it to offer `Feature.PROMPT_CACHE`."""
+        raise missing_features(self.backend, [Feature.PROMPT_CACHE], self.features)
+
+    def close(self) -> None:
+        """Does nothing: define it where there is something to free."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -18,6 +18,7 @@ from pajamas.requests import GenerateRequest, Message, Mode, Sampling
 from pajamas.session import MemoryUse, Session
 
 if TYPE_CHECKING:
+    from pajamas.model_texts import ModelText
     from pajamas.modelfiles import ModelFiles
     from pajamas.source import Source
 
@@ -171,6 +172,14 @@ class BackendInfo:
     """Said by `doctor`: fallbacks that are in force and why."""
     scheme_aliases: Mapping[str, str] = field(factory=dict)
     """Other names that the engine's users know, each with the one of `schemes` that it means; case does not count."""
+    refused_schemes: Mapping[str, str] = field(factory=dict)
+    """Schemes that the engine's users know and this backend cannot make, each with the reason in one line."""
+    profile_schemes: Mapping[str, Mapping[str, str]] = field(factory=dict)
+    """Format to the scheme of each profile ("balanced", "ultra", "hq") that it has, for formats of its own."""
+    file_suffixes: Mapping[str, str] = field(factory=dict)
+    """Suffix (with its dot) to format: a file that ends so is an artifact of it, and `convert` names its output so."""
+    folder_markers: Mapping[str, str] = field(factory=dict)
+    """File name to format: a folder that holds such a file is an artifact of that format."""
 
 
 @frozen(kw_only=True)
@@ -256,8 +265,16 @@ class ValidateJob:
     """Those that were asked for; answer for the ones that you offer."""
     text: str | None = None
     """The text to measure on; None is the metric's own."""
+    text_name: str = ""
+    """The file that `text` comes from; empty if it is none."""
+    model_text: ModelText | None = None
+    """What the model itself brings along to be judged by, for when no other text is asked for."""
     options: Mapping[str, Any] = field(factory=dict)
     """Further settings, by name."""
+    candidate_artifact: Artifact | None = None
+    """The file or folder that was loaded; None where a caller brought a session of its own."""
+    original_artifact: Artifact | None = None
+    """As above, of the original."""
     progress: Progress = NO_PROGRESS
     """What is told how far the work is."""
 

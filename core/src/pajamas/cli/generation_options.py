@@ -98,7 +98,8 @@ def check(options: dict[str, Any]) -> frozenset[Feature]:
         UsageError: names the option.
     """
     from pajamas.keywords import generate_request
-    from pajamas.operations.generation import check_request, needed_features
+    from pajamas.needs import needed_features
+    from pajamas.operations.generation import check_request
 
     # A request that is checked for its options only: any prompt will do.
     request = generate_request({"prompt": "?", **options})

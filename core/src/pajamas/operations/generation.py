@@ -11,6 +11,7 @@ from attrs import asdict, evolve, frozen
 from pajamas.chat import mode, parser, template
 from pajamas.dispatch import unsupported
 from pajamas.errors import UnsupportedFeature, UsageError
+from pajamas.needs import needed_features as needed_features
 from pajamas.plugins import PluginHost
 from pajamas.types import (
     Chunk,
@@ -53,30 +54,6 @@ def join(chunks: Iterable[Chunk]) -> GenerateResult:
         finish_reason=last.finish_reason,
         usage=last.usage,
     )
-
-
-_SAMPLING_FEATURES = {
-    "top_k": Feature.TOP_K,
-    "min_p": Feature.MIN_P,
-    "typical_p": Feature.TYPICAL_P,
-    "repetition_penalty": Feature.REPETITION_PENALTY,
-    "presence_penalty": Feature.PRESENCE_PENALTY,
-    "frequency_penalty": Feature.FREQUENCY_PENALTY,
-    "seed": Feature.SEED,
-}
-
-
-def needed_features(request: GenerateRequest) -> frozenset[Feature]:
-    """What a backend must support to honour every option of the request."""
-    needs = {feature for name, feature in _SAMPLING_FEATURES.items() if getattr(request.sampling, name) is not None}
-    needs |= {Feature.LOGIT_BIAS} if request.sampling.logit_bias else set()
-    needs |= {Feature.IGNORE_EOS} if request.ignore_eos else set()
-    needs |= {Feature.LOGPROBS} if request.logprobs is not None else set()
-    needs |= {Feature.JSON_SCHEMA} if request.json_schema is not None else set()
-    needs |= {Feature.GRAMMAR} if request.grammar is not None else set()
-    needs |= {Feature.TOOLS} if request.tools else set()
-    needs |= {Feature.THINKING} if request.mode == "thinking" else set()
-    return frozenset(needs)
 
 
 def _given(sampling: Sampling) -> str:

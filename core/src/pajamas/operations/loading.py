@@ -23,6 +23,7 @@ from pajamas.errors import (
 )
 from pajamas.hub_files import choose_gguf
 from pajamas.modelfiles import LocalFiles, read_json
+from pajamas.needs import load_features as load_features
 from pajamas.operations.resolving import resolve
 from pajamas.plugins import PluginHost
 from pajamas.progress import NO_PROGRESS, Progress
@@ -41,14 +42,6 @@ class Selection:
 
     artifact: Artifact
     choice: Choice
-
-
-def load_features(options: LoadOptions) -> frozenset[Feature]:
-    """What a backend must support to honour these options. No layers on a GPU is what a backend without one does."""
-    needs = {Feature.KV_TYPE} if options.kv_type is not None else set()
-    needs |= {Feature.GPU_LAYERS} if options.gpu_layers else set()
-    needs |= {Feature.EMBEDDINGS} if options.embeddings else set()
-    return frozenset(needs)
 
 
 def check_device(backend: str | None, options: LoadOptions) -> None:

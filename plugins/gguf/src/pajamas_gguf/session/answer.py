@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pajamas.types import Chunk, FinishReason, TokenLogprob, Usage
 from pajamas_gguf.session.context import Stopped
 from pajamas_gguf.session.logprobs import TokenLogprobs
-from pajamas_gguf.session.stream_text import StreamText
+from pajamas.streaming import StreamText
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from pajamas_gguf.session.stream_text import StreamText
+from pajamas.streaming import StreamText
 
 
 def feed(pieces, stop=()):
