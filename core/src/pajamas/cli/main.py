@@ -1,7 +1,7 @@
 """The three console scripts: one set of commands under the names `pajamas`, `llama-pajamas-quant`, `llama-pajamas-run`.
 
 Only click is imported to print `--help`: each command's module is imported when the command is run, and its one-line
-help stands in the table here.
+help stands in the table here. Those of plugins are found by metadata, and their help in their source.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ import click
 from pajamas.errors import PajamasError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from click.shell_completion import CompletionItem
+
+    from pajamas.cli.plugin_commands import Offer
 
 COMMANDS = {
     "info": "Say what a model is, and what each profile would take.",
@@ -48,30 +52,53 @@ class _ReaderGone(Exception):
 
 
 class LazyGroup(click.Group):
-    """A group whose commands live in `pajamas.cli.NAME`, each as a function `command`."""
+    """A group whose commands live in `pajamas.cli.NAME`, each as a function `command`, and in plugins.
 
-    def __init__(self, names: tuple[str, ...], **options: Any) -> None:
+    Args:
+        names: commands of core.
+        added: commands that it has if a plugin provides them; None is all that plugins provide.
+    """
+
+    def __init__(self, names: tuple[str, ...], added: tuple[str, ...] | None, **options: Any) -> None:
         super().__init__(**options)
         self.names = names
+        self.added = added
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.names)
+        return [*self.names, *self._offers()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.names:
+        if cmd_name in self.names:
+            command = importlib.import_module(f"pajamas.cli.{cmd_name}").command
+            assert isinstance(command, click.Command)
+            return command
+        if not self._is_added(cmd_name):
             return None
-        command = importlib.import_module(f"pajamas.cli.{cmd_name}").command
-        assert isinstance(command, click.Command)
-        return command
+        from pajamas.cli import plugin_commands
+
+        try:
+            return plugin_commands.load(cmd_name)
+        except PajamasError:
+            if ctx.resilient_parsing:  # a shell that completes is not told of it
+                return None
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name]) for name in self.names])
+        if offers := self._offers():
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl([(name, offer.help()) for name, offer in offers.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem
 
         found = [CompletionItem(name, help=COMMANDS[name]) for name in self.names if name.startswith(incomplete)]
+        found += [
+            CompletionItem(name, help=offer.help())
+            for name, offer in self._offers().items()
+            if name.startswith(incomplete)
+        ]
         # Not the group's own, which would import every command for its help.
         return found + click.Command.shell_complete(self, ctx, incomplete)
 
@@ -79,14 +106,25 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0] if args else ""
-        if name and not name.startswith("-") and name not in self.names:
+        if name and not name.startswith("-") and name not in self.names and not self._is_added(name):
             import difflib
 
-            near = difflib.get_close_matches(name, self.names)
-            elsewhere = f" It is a command of `pajamas`: pajamas {name}" if name in COMMANDS else ""
+            near = difflib.get_close_matches(name, self.list_commands(ctx))
+            elsewhere = f" It is a command of `pajamas`: pajamas {name}" if name in pajamas.list_commands(ctx) else ""
             hint = f" Did you mean {near[0]!r}?" if near else elsewhere
             ctx.fail(f"There is no command {name!r}.{hint}")
         return super().resolve_command(ctx, args)
+
+    def _is_added(self, name: str) -> bool:
+        from pajamas.cli import plugin_commands
+
+        wanted = name not in COMMANDS and (self.added is None or name in self.added)
+        return wanted and plugin_commands.is_offered(name)
+
+    def _offers(self) -> Mapping[str, Offer]:
+        from pajamas.cli import plugin_commands
+
+        return plugin_commands.offers(COMMANDS, self.added)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -110,9 +148,10 @@ def _complete_backend(ctx: click.Context, parameter: click.Parameter, incomplete
     return backends(incomplete)
 
 
-def _group(program: str, names: tuple[str, ...], text: str) -> LazyGroup:
+def _group(program: str, names: tuple[str, ...], added: tuple[str, ...] | None, text: str) -> LazyGroup:
     return LazyGroup(
         names,
+        added,
         name=program,
         help=text,
         epilog=_EPILOG.format(variable=f"_{program}_COMPLETE".replace("-", "_").upper(), name=program),
@@ -152,14 +191,21 @@ def _remember(ctx: click.Context, backend: str | None, verbose: bool, trace_hook
 pajamas = _group(
     "pajamas",
     tuple(COMMANDS),
+    None,
     "From a Hugging Face repository to a quantized model that is proven good and runs at its engine's native speed.",
 )
 quant = _group(
     "llama-pajamas-quant",
     ("info", "convert"),
+    ("validate",),
     "Convert and quantize models (the commands of `pajamas` that make artifacts).",
 )
-run = _group("llama-pajamas-run", ("generate", "chat"), "Run models (the commands of `pajamas` that answer).")
+run = _group(
+    "llama-pajamas-run",
+    ("generate", "chat"),
+    ("benchmark", "serve"),
+    "Run models (the commands of `pajamas` that answer).",
+)
 
 
 def _run(group: LazyGroup) -> int:
