@@ -2,30 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
-from pathlib import Path
+from pajamas.testing.distributions import write_distribution as write_dist
 
-
-def write_dist(
-    root: Path,
-    name: str,
-    module_source: str,
-    *,
-    entry: str,
-    group: str = "pajamas.backends",
-    version: str = "1.0",
-    requires: str = "pajamas>=0.1",
-) -> None:
-    """One distribution in the folder `root`, offering the entry point `entry`."""
-    module = name.replace("-", "_")
-    info = root / f"{module}-{version}.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nRequires-Dist: {requires}\n"
-    )
-    (info / "entry_points.txt").write_text(f"[{group}]\n{entry} = {module}\n")
-    (root / f"{module}.py").write_text(textwrap.dedent(module_source))
-
+__all__ = ["backend_source", "write_dist"]
 
 BACKEND = """
     from pajamas.hookspecs import hookimpl

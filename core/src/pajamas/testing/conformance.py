@@ -16,8 +16,9 @@ from pajamas.testing.detecting import Detecting
 from pajamas.testing.errors_group import Errors
 from pajamas.testing.features import Features
 from pajamas.testing.generating import Generating
-from pajamas.testing.group import UNPROVEN, implementations
+from pajamas.testing.group import UNPROVEN
 from pajamas.testing.honesty import Honesty
+from pajamas.testing.hook_functions import describe, implementations
 from pajamas.testing.loading import Loading
 from pajamas.testing.quantizing import Quantizing
 from pajamas.testing.scoring import Scoring
@@ -95,12 +96,26 @@ class BackendConformance(
 
     @pytest.fixture(scope="class")
     @classmethod
+    def record(cls, hooks: ModuleType) -> BackendInfo:
+        """What the plugin's `describe` returns, before core has looked at it."""
+        from pajamas.types import BackendInfo
+
+        try:
+            record = describe(hooks)
+        except Exception as error:  # whatever it raises, test_describes_itself reports it
+            pytest.skip(f"describe fails ({type(error).__name__}): see test_describes_itself")
+        if not isinstance(record, BackendInfo):
+            pytest.skip(f"describe returns a {type(record).__name__}: see test_describes_itself")
+        return record
+
+    @pytest.fixture(scope="class")
+    @classmethod
     def info(cls, registered: Backend) -> BackendInfo:
-        """What `describe` returns."""
+        """What core knows of the backend: its description, once core has accepted it."""
         try:
             return registered.describe()
         except PajamasError as error:
-            pytest.skip(f"describe fails ({error.why}): see test_describes_itself")
+            pytest.skip(f"core does not take the description ({error.why}): see the group honesty")
 
     @pytest.fixture(scope="class")
     @classmethod

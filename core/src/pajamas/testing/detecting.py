@@ -11,7 +11,8 @@ import pytest
 from pajamas.errors import ModelFileError
 from pajamas.modelfiles import LocalFiles
 from pajamas.testing.damaged import write_damaged, write_foreign
-from pajamas.testing.group import Group, implementations, require
+from pajamas.testing.group import Group, require
+from pajamas.testing.hook_functions import implementations
 
 if TYPE_CHECKING:
     from pajamas.backend import Backend

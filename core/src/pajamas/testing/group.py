@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 
-from pajamas.hookspecs import PROJECT
 from pajamas.types import LoadOptions
 
 UNPROVEN = "not proven, the engine cannot run here"
@@ -42,14 +39,3 @@ def require(condition: object, seen: str, mend: str) -> None:
     __tracebackhide__ = True
     if not condition:
         pytest.fail(f"{seen}\nHow to mend it: {mend}")
-
-
-def implementations(plugin: object) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
-    """The hook implementations in a plugin's module, as pluggy finds them: hook to (function, hookimpl's options)."""
-    found = {}
-    for name in dir(plugin):
-        function = getattr(plugin, name)
-        options = getattr(function, f"{PROJECT}_impl", None) if inspect.isroutine(function) else None
-        if isinstance(options, dict):
-            found[options.get("specname") or name] = (function, options)
-    return found

@@ -21,57 +21,59 @@ class Honesty(Group):
     with `xfail(reason=...)`; the kit's own test then runs all the same, so that the excuse cannot outlive its reason.
     """
 
-    def test_name_is_the_entry_points(self, info: BackendInfo) -> None:
+    def test_name_is_the_entry_points(self, record: BackendInfo) -> None:
         """A backend calls itself as its entry point does."""
         require(
-            info.name == self.backend,
-            f"describe says name={info.name!r}, and the entry point is called {self.backend!r}.",
+            record.name == self.backend,
+            f"describe says name={record.name!r}, and the entry point is called {self.backend!r}.",
             "Make them equal: people write that name after --backend.",
         )
 
-    def test_declares_formats_and_devices(self, info: BackendInfo) -> None:
+    def test_declares_formats_and_devices(self, record: BackendInfo) -> None:
         """A backend declares at least one format and one device, and devices by their words.
 
         The words are "cuda", "metal" and "cpu", the best of those that work on this machine first.
         """
         for field in ("formats", "devices"):
-            values = getattr(info, field)
+            values = getattr(record, field)
             require(
                 isinstance(values, tuple) and values and all(isinstance(value, str) and value for value in values),
                 f"describe says {field}={values!r}.",
                 f"Return a tuple of names; a backend without {field} can never be chosen.",
             )
             require(len(set(values)) == len(values), f"describe says {field}={values!r}.", "Name each once.")
-        strange = [device for device in info.devices if device not in DEVICE_WORDS]
-        require(not strange, f"describe says devices={info.devices!r}.", f"Devices are: {', '.join(DEVICE_WORDS)}.")
+        strange = [device for device in record.devices if device not in DEVICE_WORDS]
+        require(not strange, f"describe says devices={record.devices!r}.", f"Devices are: {', '.join(DEVICE_WORDS)}.")
 
-    def test_declares_known_features(self, info: BackendInfo) -> None:
+    def test_declares_known_features(self, record: BackendInfo) -> None:
         """Every declared feature is a member of `Feature`, in a frozenset."""
         require(
-            isinstance(info.features, frozenset) and all(isinstance(feature, Feature) for feature in info.features),
-            f"describe says features={info.features!r}.",
+            isinstance(record.features, frozenset) and all(isinstance(feature, Feature) for feature in record.features),
+            f"describe says features={record.features!r}.",
             "Return frozenset({Feature.STREAM, ...}) with members of pajamas.types.Feature, not their texts.",
         )
 
-    def test_schemes_are_distinct(self, info: BackendInfo) -> None:
+    def test_schemes_are_distinct(self, record: BackendInfo) -> None:
         """Schemes are names that differ by more than upper and lower case."""
-        folded = [scheme.casefold() for scheme in info.schemes]
-        twice = sorted({scheme for scheme in info.schemes if folded.count(scheme.casefold()) > 1})
+        folded = [scheme.casefold() for scheme in record.schemes]
+        twice = sorted({scheme for scheme in record.schemes if folded.count(scheme.casefold()) > 1})
         require(
             not twice,
-            f"describe says schemes={info.schemes!r}; {', '.join(twice)} are one name.",
+            f"describe says schemes={record.schemes!r}; {', '.join(twice)} are one name.",
             "People write schemes in either case, and file names are in lower case: rename or drop one.",
         )
-        require(all(info.schemes), f"describe says schemes={info.schemes!r}.", "Give every scheme a name.")
+        both = sorted({scheme.casefold() for scheme in record.refused_schemes} & set(folded))
+        require(not both, f"describe both makes and refuses {', '.join(both)}.", "Take it out of refused_schemes.")
+        require(all(record.schemes), f"describe says schemes={record.schemes!r}.", "Give every scheme a name.")
 
-    def test_scheme_aliases_mean_schemes(self, info: BackendInfo) -> None:
+    def test_scheme_aliases_mean_schemes(self, record: BackendInfo) -> None:
         """Every alias of a scheme means a declared scheme, and is not the name of another one."""
-        folded = {scheme.casefold() for scheme in info.schemes}
-        for alias, scheme in info.scheme_aliases.items():
+        folded = {scheme.casefold() for scheme in record.schemes}
+        for alias, scheme in record.scheme_aliases.items():
             require(
-                scheme in info.schemes,
+                scheme in record.schemes,
                 f"scheme_aliases says {alias!r} for {scheme!r}, which is no declared scheme.",
-                f"Spell it as in schemes: {', '.join(info.schemes) or 'there are none'}.",
+                f"Spell it as in schemes: {', '.join(record.schemes) or 'there are none'}.",
             )
             require(
                 alias.casefold() not in folded or alias.casefold() == scheme.casefold(),
@@ -79,18 +81,18 @@ class Honesty(Group):
                 "Take the alias out.",
             )
 
-    def test_unavailable_says_what_to_do(self, info: BackendInfo) -> None:
+    def test_unavailable_says_what_to_do(self, record: BackendInfo) -> None:
         """A backend that cannot run here says why in one line, and what a person can do about it."""
-        if info.unavailable is None:
+        if record.unavailable is None:
             return
         require(
-            info.unavailable.strip() and "\n" not in info.unavailable,
-            f"describe says unavailable={info.unavailable!r}.",
+            record.unavailable.strip() and "\n" not in record.unavailable,
+            f"describe says unavailable={record.unavailable!r}.",
             "Give the reason in one line, or None if there is none.",
         )
-        require(info.fix.strip(), f"describe says {info.unavailable!r} and no fix.", "Set `fix`: pip install ...")
+        require(record.fix.strip(), f"describe says {record.unavailable!r} and no fix.", "Set `fix`: pip install ...")
 
-    def test_formats_can_be_told_apart(self, info: BackendInfo) -> None:
+    def test_formats_can_be_told_apart(self, record: BackendInfo) -> None:
         """What tells a format by its files, and what a profile means, speak of declared formats and schemes only.
 
         `file_suffixes` maps ".suffix" to a format, `folder_markers` a file name to a format, `profile_schemes` a format
@@ -98,24 +100,24 @@ class Honesty(Group):
         """
         from pajamas.profiles import PROFILES
 
-        _require_declared("file_suffixes", getattr(info, "file_suffixes", {}).values(), info.formats, "formats")
-        _require_declared("folder_markers", getattr(info, "folder_markers", {}).values(), info.formats, "formats")
-        _require_declared("profile_schemes", getattr(info, "profile_schemes", {}), info.formats, "formats")
-        for suffix in getattr(info, "file_suffixes", {}):
+        _require_declared("file_suffixes", record.file_suffixes.values(), record.formats, "formats")
+        _require_declared("folder_markers", record.folder_markers.values(), record.formats, "formats")
+        _require_declared("profile_schemes", record.profile_schemes, record.formats, "formats")
+        for suffix in record.file_suffixes:
             require(
                 suffix.startswith(".") and len(suffix) > 1 and "/" not in suffix,
                 f"file_suffixes has the key {suffix!r}.",
                 'A suffix begins with a dot: ".echo".',
             )
-        for marker in getattr(info, "folder_markers", {}):
+        for marker in record.folder_markers:
             require(
                 marker and "/" not in marker,
                 f"folder_markers has the key {marker!r}.",
                 "Name a file that lies in the folder itself.",
             )
-        for schemes in getattr(info, "profile_schemes", {}).values():
+        for schemes in record.profile_schemes.values():
             _require_declared("profile_schemes", schemes, tuple(PROFILES), "profiles")
-            _require_declared("profile_schemes", schemes.values(), info.schemes, "schemes")
+            _require_declared("profile_schemes", schemes.values(), record.schemes, "schemes")
 
 
 def _require_declared(field: str, values: Iterable[str], known: tuple[str, ...], what: str) -> None:

@@ -81,5 +81,5 @@ def _own_classes(cls: type) -> list[type]:
 
 
 def _marks(holder: Any) -> list[pytest.Mark]:
-    marks: Any = getattr(holder, "pytestmark", [])
+    marks: list[Any] = getattr(holder, "pytestmark", [])
     return [getattr(mark, "mark", mark) for mark in (marks if isinstance(marks, list) else [marks])]

@@ -13,9 +13,11 @@ import pytest
 from pajamas import hookspecs
 from pajamas.errors import PajamasError
 from pajamas.testing.children import ask
-from pajamas.testing.group import Group, implementations, require
+from pajamas.testing.group import Group, require
+from pajamas.testing.hook_functions import implementations
 
 if TYPE_CHECKING:
+    from pajamas.backend import Backend
     from pajamas.plugin_entries import PluginEntry
     from pajamas.plugins import PluginHost
 
@@ -98,16 +100,20 @@ class Static(Group):
             pytest.skip(f"{module} cannot be imported: see test_registers")
         self._require_light(answer["modules"], f"Importing {module}")
 
-    def test_describes_itself(self, host: PluginHost) -> None:
+    def test_importing_hooks_changes_nothing(self, registered: Backend, host: PluginHost) -> None:
+        """Importing the module that the entry point names prints nothing and sets no environment variable."""
+        notes = host.notes("pajamas.backends", registered.name)
+        require(not notes, f"{'; '.join(notes)}.", "Do it in the function that needs it; log instead of printing.")
+
+    def test_describes_itself(self, registered: Backend) -> None:
         """`describe` returns a `BackendInfo`, quickly and without loading the engine.
 
         It is called whenever a backend is chosen. Look for the engine by its metadata or `importlib.util.find_spec`.
         """
-        if host.problem(_entry(host, self.backend)):
-            pytest.skip("the host does not take the plugin: see test_registers")
-        answers = [ask("describe", backend=self.backend)]
+        entry = registered.entry.module
+        answers = [ask("describe", entry=entry)]
         if answers[0].get("seconds", 0) > DESCRIBE_SECONDS:
-            answers.append(ask("describe", backend=self.backend))  # the machine may have been busy
+            answers.append(ask("describe", entry=entry))  # the machine may have been busy
         for answer in answers:
             mend = "Return a pajamas.types.BackendInfo, and let nothing escape from `describe`."
             require("failed" not in answer, f"describe fails: {answer.get('failed')}", mend)
@@ -115,7 +121,7 @@ class Static(Group):
             self._require_light(answer["modules"], "describe")
         require(
             min(answer["seconds"] for answer in answers) <= DESCRIBE_SECONDS,
-            f"describe takes {answers[-1]['seconds']:.1f} s; {DESCRIBE_SECONDS:.0f} s is too long by far.",
+            f"describe takes {answers[-1]['seconds']:.1f} s; {DESCRIBE_SECONDS:.1f} s is too long by far.",
             "Do what takes time only when `thorough` is True, in `load`, or remember it from one run to the next.",
         )
 

@@ -1,0 +1,112 @@
+"""Runs the conformance kit over one backend, with pytest's own runner, and says which of its tests failed and why."""
+
+from __future__ import annotations
+
+import io
+import sys
+import textwrap
+from contextlib import redirect_stdout
+
+import pytest
+from attrs import field, frozen
+
+OPTIONS = ("-Werror", "--import-mode=importlib", "-pno:cacheprovider", "-pno:timeout", "--color=no")
+
+
+@frozen
+class KitRun:
+    """What came of one run of the kit."""
+
+    code: int
+    failed: dict[str, str] = field(factory=dict)
+    """Test to the text that a person sees of its failure."""
+    passed: tuple[str, ...] = ()
+    skipped: dict[str, str] = field(factory=dict)
+    """Test to the reason."""
+    xfailed: tuple[str, ...] = ()
+    refused: str = ""
+    """Why the test class was not collected."""
+    text: str = ""
+    """All that pytest printed."""
+
+
+class _Recorder:
+    def __init__(self):
+        self.failed, self.passed, self.skipped, self.xfailed, self.refused = {}, [], {}, [], ""
+
+    def pytest_collectreport(self, report):
+        if report.failed:
+            self.refused += str(report.longrepr)
+
+    def pytest_runtest_logreport(self, report):
+        name = report.nodeid.rpartition("::")[2]
+        if report.failed:
+            self.failed[name] = "\n".join([str(report.longrepr), *(text for _, text in report.sections)])
+        elif hasattr(report, "wasxfail"):
+            self.xfailed.append(name)
+        elif report.skipped:
+            self.skipped[name] = report.longrepr[2]
+        elif report.when == "call":
+            self.passed.append(name)
+
+
+@pytest.fixture
+def run_kit(tmp_path, monkeypatch):
+    """`run_kit(backend, body, tests=...)`: the kit over a backend, by a test class with this body.
+
+    `tests` are the names of those that run; none named is all of them. `head` stands before the class. Nothing is
+    imported into the test class's module but `BackendConformance` and `pytest`.
+    """
+
+    def run(backend, body="", *, tests=(), head=""):
+        place = tmp_path / "project"
+        place.mkdir(exist_ok=True)
+        (place / "pytest.ini").write_text("[pytest]\n")
+        file = place / "test_conformance.py"
+        name = f"Test{backend.capitalize()}"
+        file.write_text(
+            "import pytest\nfrom pajamas.testing import BackendConformance\n\n"
+            + textwrap.dedent(head)
+            + f"\n\nclass {name}(BackendConformance):\n    backend = {backend!r}\n"
+            + textwrap.indent(textwrap.dedent(body), "    ")
+        )
+        chosen = [f"{file}::{name}::{test}" for test in tests] or [str(file)]
+        # The runner's own modules stay as they are; what it imports of the project is forgotten.
+        before = set(sys.modules)
+        recorder, printed = _Recorder(), io.StringIO()
+        with redirect_stdout(printed):
+            code = pytest.main([*chosen, *OPTIONS, f"--rootdir={place}", f"-c{place / 'pytest.ini'}"], [recorder])
+        for module in set(sys.modules) - before:
+            if str(tmp_path) in str(getattr(sys.modules[module], "__file__", "")):
+                del sys.modules[module]
+        return KitRun(
+            int(code),
+            recorder.failed,
+            tuple(recorder.passed),
+            recorder.skipped,
+            tuple(recorder.xfailed),
+            recorder.refused,
+            printed.getvalue(),
+        )
+
+    return run
+
+
+OWN = ("Static", "Honesty", "Detecting", "Loading", "Errors", "Workers")
+
+
+@pytest.fixture
+def check(run_kit, fake_distributions):
+    """`check(source)`: the kit's groups of `OWN` (or `tests`) over a backend called "paper" with that source."""
+    from kit_backend import ENGINE
+    from pajamas.testing.conformance import TESTS
+
+    def run(source, *, tests=OWN, body="", head="", name="pajamas-paper", entry="paper", requires="pajamas>=0.1,<1"):
+        module = fake_distributions(name, source, entry=entry, requires=requires)
+        module.with_name("paper_engine.py").write_text(textwrap.dedent(ENGINE))
+        chosen = [
+            test for test, function in TESTS.items() if {test, function.__qualname__.partition(".")[0]} & set(tests)
+        ]
+        return run_kit("paper", f'engine_modules = ("paper_engine",)\n{textwrap.dedent(body)}', tests=chosen, head=head)
+
+    return run
