@@ -105,7 +105,7 @@ def run(
     original: str | Path | None = ...,
     alone: bool = ...,
     metrics: str | Sequence[str] | None = ...,
-    text: str | None = ...,
+    text: str | Path | None = ...,
     options: Mapping[str, Any] | None = ...,
     backend: str | None = ...,
     original_backend: str | None = ...,

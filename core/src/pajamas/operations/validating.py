@@ -13,23 +13,44 @@ from attrs import frozen
 from pajamas.dispatch import DEVICES
 from pajamas.errors import UnsupportedFeature, UsageError
 from pajamas.keywords import LoadKeywords
+from pajamas.operations.originals import find_original, own_text
 from pajamas.plugins import PluginHost
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.runtime import Runtime
-from pajamas.types import Finding, ValidateJob
+from pajamas.types import Artifact, Finding, ValidateJob
 
 
 @frozen(kw_only=True)
 class ValidationResult:
     findings: tuple[Finding, ...]
+    artifact: Artifact
+    """What was measured."""
+    original: Artifact | None = None
+    """What it was compared with."""
+
+    def finding(self, metric: str) -> Finding | None:
+        return next((finding for finding in self.findings if finding.metric == metric), None)
+
+    @property
+    def status(self) -> str:
+        """ "pass", "fail", "unresolved", or "measured" where nothing judges."""
+        verdict = self.finding("verdict")
+        return str(verdict.details["status"]) if verdict else "measured"
+
+    @property
+    def perplexity_increase(self) -> float | None:
+        """Per cent above the original's; None if that was not measured."""
+        found = self.finding("perplexity-increase")
+        return found.value if found else None
 
 
 def validate(
     quantized: str | Path,
     original: str | Path | None = None,
     *,
+    alone: bool = False,
     metrics: str | Sequence[str] | None = None,
-    text: str | None = None,
+    text: str | Path | None = None,
     options: Mapping[str, Any] | None = None,
     backend: str | None = None,
     original_backend: str | None = None,
@@ -37,43 +58,72 @@ def validate(
     host: PluginHost | None = None,
     **loading: Unpack[LoadKeywords],
 ) -> ValidationResult:
-    """Measure an artifact, alone or against its original.
+    """Measure an artifact against its original, or alone.
 
     Args:
         quantized: the candidate: a file, a folder, a Hub id or an alias.
-        original: what it is compared with, in the same words; None measures the candidate alone.
+        original: what it is compared with, in the same words; of a model in Hugging Face layout a 16-bit GGUF is made
+            where the candidate is one (`originals.find_original`). None is what the candidate's receipt says that it
+            was made from; where nothing says so, it is measured alone.
+        alone: measure it alone, whatever is known of its original.
         metrics: names from `PluginHost.metrics`, or one text with commas between them; None is all of them.
-        text: what is scored; None leaves it to the plugins.
+        text: what is scored, or a file of it; None leaves it to the plugins, who are told of the model's own text.
         options: what the plugins that measure understand, passed on to them as it is.
         backend: for the candidate; a device word is meant for the original too.
         original_backend: for the original; None lets its format decide.
         loading: fields of `types.LoadOptions`, for both.
 
     Raises:
-        UsageError: there is no such metric or option.
+        UsageError: there is no such metric or option, or `alone` with an original.
         UnsupportedFeature: no installed plugin measures anything.
         PluginConflict: two plugins claim one metric.
         PajamasError: what loading and the plugins that measure raise.
     """
     host = host or PluginHost()
     chosen = choose_metrics(host, metrics)
+    text_name = ""
+    if isinstance(text, Path):
+        text_name, text = text.name, read_text(text)  # before anything is loaded
+    if alone and original is not None:
+        raise UsageError("The candidate cannot be measured alone and against an original.", "", "Leave one out.")
     shared = backend if backend in DEVICES else None
     with ExitStack() as stack:
         candidate = stack.enter_context(Runtime(quantized, backend, progress=progress, host=host, **loading))
+        other = original_backend or shared
+        if not alone:
+            original = find_original(host, original, candidate.artifact, backend=other, progress=progress)
         reference = None
         if original is not None:
-            reference = stack.enter_context(
-                Runtime(original, original_backend or shared, progress=progress, host=host, **loading)
-            )
+            reference = stack.enter_context(Runtime(original, other, progress=progress, host=host, **loading))
         job = ValidateJob(
             candidate=candidate.session,
             original=reference.session if reference else None,
             metrics=chosen,
             text=text,
+            text_name=text_name,
+            model_text=own_text(host, original, candidate.artifact),
             options=options or {},
             progress=progress,
+            candidate_artifact=candidate.artifact,
+            original_artifact=reference.artifact if reference else None,
         )
-        return ValidationResult(findings=tuple(host.validate(job)))
+        return ValidationResult(
+            findings=tuple(host.validate(job)),
+            artifact=candidate.artifact,
+            original=job.original_artifact,
+        )
+
+
+def read_text(path: Path) -> str:
+    """A text file as llama-perplexity reads it: bytes as they are, but for one newline at the end.
+
+    Raises:
+        UsageError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.expanduser().read_bytes().decode("utf-8").removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read as a text.", str(error), "Name a text file in UTF-8.") from error
 
 
 def choose_metrics(host: PluginHost, wanted: str | Sequence[str] | None) -> tuple[str, ...]:

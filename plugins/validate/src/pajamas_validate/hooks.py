@@ -1,1 +1,29 @@
 """The validation plugin's hooks; the modules that measure are imported inside them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pajamas.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from pajamas.types import Finding, ValidateJob
+
+PERPLEXITY, KLD = "perplexity", "kld"
+
+
+@hookimpl
+def validation_metrics() -> dict[str, str]:
+    return {
+        PERPLEXITY: "perplexity on held-out text, as llama-perplexity measures it, and its increase",
+        KLD: "KL divergence from the original, token by token, and how often both rank the same token first",
+    }
+
+
+@hookimpl
+def validate(job: ValidateJob) -> list[Finding] | None:
+    if not {PERPLEXITY, KLD} & set(job.metrics):
+        return None
+    from pajamas_validate.likelihood import validate_likelihood
+
+    return validate_likelihood(job)

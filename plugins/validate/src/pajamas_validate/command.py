@@ -1,0 +1,99 @@
+"""Measure how good a quantized model is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pajamas.cli import completion, output
+from pajamas.cli.state import backend_option, json_option, plugin_host
+from pajamas.core import run
+
+if TYPE_CHECKING:
+    from pajamas.operations.validating import ValidationResult
+
+_LENGTHS = ("perplexity", "kld")
+
+
+@click.command("validate")
+@click.option("-q", "--quantized", required=True, shell_complete=completion.models, help="The model that is measured.")
+@click.option(
+    "-o", "--original", shell_complete=completion.models,
+    help="What it is compared with. Default: what its receipt says that it was made from.",
+)  # fmt: skip
+@click.option("--alone", is_flag=True, help="Measure it alone, whatever its original is.")
+@click.option("--metrics", help="Which, by commas: perplexity, kld ... Default: all that are installed.")
+@click.option("--text", type=click.Path(path_type=Path), help="A text file to measure on.")
+@click.option(
+    "--dataset", metavar="NAME", help="wikitext2 instead of a file; fetched once. Default: the model's own text."
+)
+@click.option("--windows", type=int, metavar="N", help="Use the first N windows only: a quick look.")
+@click.option("--ctx", "context", type=int, default=512, show_default=True, metavar="N", help="Tokens of a window.")
+@click.option("--profile", metavar="NAME", help="Judge by this profile: balanced, ultra or hq. Default: the scheme's.")
+@click.option("--threshold", "max_increase", type=float, metavar="PERCENT", help="Accept this increase of perplexity.")
+@click.option("--max-kld", "max_divergence", type=float, metavar="NATS", help="Accept this mean KL divergence.")
+@click.option("--save-reference", type=click.Path(path_type=Path), metavar="FILE",
+              help="Keep what the original says, to judge where it does not fit.")  # fmt: skip
+@click.option("--reference", type=click.Path(path_type=Path), metavar="FILE", help="Judge by such a file.")
+@click.option("--no-resume", "resume", is_flag=True, flag_value=False, default=True, help="Begin anew.")
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of the engine.")
+@click.option("--original-backend", metavar="NAME", help="The original's backend. Default: by its format.")
+@backend_option
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    quantized: str,
+    original: str | None,
+    alone: bool,
+    metrics: str | None,
+    text: Path | None,
+    context: int,
+    threads: int | None,
+    original_backend: str | None,
+    backend: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Measure how good a quantized model is, against its original.
+
+    Perplexity is llama-perplexity's, KL divergence is taken in lock step: nothing is written to disk. The verdict is a
+    pass only where the sample is large enough to tell.
+    """
+    named = tuple(part.strip() for part in metrics.split(",") if part.strip()) if metrics is not None else None
+    loading: dict[str, Any] = {"threads": threads}
+    if named and set(named) <= set(_LENGTHS):
+        loading["context_length"] = context  # nothing but windows is computed
+    with output.progress(keep=False, doing="Loading") as progress:
+        result = run(
+            "validate",
+            quantized=quantized,
+            original=original,
+            alone=alone,
+            metrics=named,
+            text=text,
+            options={"context": context} | {name: value for name, value in options.items() if value is not None},
+            backend=backend,
+            original_backend=original_backend,
+            progress=progress,
+            host=plugin_host(ctx),
+            **loading,
+        )
+    if as_json:
+        output.print_json(result)
+    else:
+        show(result)
+    ctx.exit({"fail": 5, "unresolved": 6}.get(result.status, 0))
+
+
+def show(result: ValidationResult) -> None:
+    """The block of figures; what the model was measured on goes to standard error."""
+    from pajamas_validate.printing import lines, notes
+
+    for note in notes(result.findings):
+        output.say(note, err=True)
+    for label, value in lines(result.findings):
+        output.say_field(label, value, width=23)

@@ -1,0 +1,62 @@
+"""Findings as the lines that a person reads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from pajamas.types import Finding
+
+_QUANTILES = {"50": "median", "95": "95 %", "99": "99 %", "99.9": "99.9 %", "100": "max"}
+
+
+def lines(findings: Sequence[Finding]) -> list[tuple[str, str]]:
+    """(label, value) in the order in which they are printed."""
+    by_name = {finding.metric: finding for finding in findings}
+    found = []
+    for name in ("perplexity-original", "perplexity"):
+        if finding := by_name.get(name):
+            found.append((f"Perplexity ({finding.details['model']}):", _plain(finding)))
+    if finding := by_name.get("perplexity-increase"):
+        found.append(("Increase:", f"{finding.value:.1f} % ± {finding.error or 0:.1f}"))
+    if finding := by_name.get("kld"):
+        found.append(("Mean KL divergence:", _precise(finding)))
+        quantiles: Mapping[str, float] = finding.details["quantiles"]
+        named = [f"{word} {quantiles[place]:.3g}" for place, word in _QUANTILES.items() if place in quantiles]
+        found.append(("KL divergence:", ", ".join(named)))
+    if finding := by_name.get("same-top-token"):
+        found.append(("Same top token:", f"{finding.value:.1f} %"))
+    if (finding := by_name.get("probability-change-rms")) and (mean := by_name.get("probability-change")):
+        found.append(("Change of probability:", f"{finding.value:.2f} % RMS, {mean.value:+.2f} % mean"))
+    if finding := by_name.get("tokenization"):
+        found.append(("Tokenization:", f"differs. {finding.details['sentence']}"))
+    if finding := by_name.get("verdict"):
+        found.append(("Status:", str(finding.details["line"])))
+        for judgement in finding.details["judgements"]:
+            if judgement["status"] == finding.details["status"] != "pass":
+                found.append(("", judgement["sentence"]))
+    return found
+
+
+def notes(findings: Sequence[Finding]) -> list[str]:
+    """On how much of what text was measured."""
+    for finding in findings:
+        if finding.metric == "perplexity" and "windows" in finding.details:
+            facts = finding.details
+            share = "" if facts["windows"] == facts["available_windows"] else f" of {facts['available_windows']:,}"
+            return [
+                f"Measured on {facts['text']}: {facts['windows']:,}{share} windows of {facts['context']:,} tokens, "
+                f"{facts['tokens']:,} tokens scored, in {facts['seconds']:.1f} s."
+            ]
+    return []
+
+
+def _plain(finding: Finding) -> str:
+    return f"{finding.value:.2f} ± {finding.error or 0:.2f}"
+
+
+def _precise(finding: Finding) -> str:
+    """With as many places as the error has meaning, three at least."""
+    error = finding.error or 0.0
+    places = 3 if not error or not math.isfinite(error) else max(3, 1 - math.floor(math.log10(error)))
+    return f"{finding.value:.{places}f} ± {error:.{places}f}"

@@ -1,0 +1,57 @@
+"""What a validation can be told: `ValidateJob.options`, checked."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from attrs import frozen
+
+from pajamas.errors import UsageError
+from pajamas_validate.windows import CONTEXT
+
+
+@frozen(kw_only=True)
+class Settings:
+    context: int = CONTEXT
+    """Tokens of a window."""
+    windows: int | None = None
+    """How many windows of the text are used; None is all."""
+    dataset: str | None = None
+    """A text by name, for a job that brings none: a key of `datasets.DATASETS`."""
+    profile: str | None = None
+    """Whose thresholds count; None infers it from the candidate's scheme."""
+    max_increase: float | None = None
+    """Largest accepted perplexity increase in per cent, instead of the profile's."""
+    max_divergence: float | None = None
+    """Largest accepted mean KL divergence in nats, instead of the profile's."""
+    reference: Path | None = None
+    """A file of `save_reference`, in place of an original."""
+    save_reference: Path | None = None
+    """Where to keep what the original says, for candidates that are judged where it does not fit."""
+    resume: bool = True
+    """Go on where a validation of the same files on the same text was broken off."""
+    scores: Path | None = None
+    """Where to keep the scores of every token (`scores.write`), for a report."""
+
+
+def read_settings(options: Mapping[str, Any]) -> Settings:
+    """Raises UsageError for an option that there is not, or a value of the wrong type."""
+    kinds = get_type_hints(Settings)
+    for name, value in options.items():
+        if name not in kinds:
+            near = difflib.get_close_matches(name, kinds) or sorted(kinds)
+            raise UsageError(f"Validation has no option {name!r}.", f"Did you mean: {', '.join(near)}?", "")
+        allowed = get_args(kinds[name]) or (kinds[name],)
+        fits = isinstance(
+            value, (*allowed, *((int,) if float in allowed else ()), *((str,) if Path in allowed else ()))
+        )
+        if not fits or (isinstance(value, bool) and bool not in allowed):
+            raise UsageError(f"The option {name!r} cannot be {value!r}.", "Its type is another.", "")
+    paths = {name for name, kind in kinds.items() if Path in get_args(kind)}
+    given: dict[str, Any] = {
+        name: Path(value) if name in paths and value is not None else value for name, value in options.items()
+    }
+    return Settings(**given)

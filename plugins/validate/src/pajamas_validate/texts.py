@@ -1,0 +1,48 @@
+"""The text that is scored: the one that was given, a dataset, or what the model brings along."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from pajamas.errors import UsageError
+from pajamas_validate.datasets import DATASETS, read_dataset
+
+if TYPE_CHECKING:
+    from pajamas.types import ValidateJob
+    from pajamas_validate.settings import Settings
+
+
+@frozen(kw_only=True)
+class Text:
+    name: str
+    text: str
+
+    @property
+    def digest(self) -> str:
+        """sha256 of its UTF-8 bytes."""
+        return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def choose_text(job: ValidateJob, settings: Settings) -> Text:
+    """What was asked for, else what the model brings along to be judged by.
+
+    Raises:
+        UsageError: a text and a dataset, or nothing at all.
+        PajamasError: what fetching a dataset raises.
+    """
+    if job.text is not None:
+        if settings.dataset is not None:
+            raise UsageError("A text and a dataset contradict each other.", "", "Leave one of them out.")
+        return Text(name=job.text_name or "the given text", text=job.text)
+    if settings.dataset is not None:
+        return Text(name=settings.dataset, text=read_dataset(settings.dataset))
+    if job.model_text is not None:
+        return Text(name=job.model_text.path.name, text=job.model_text.text)
+    raise UsageError(
+        "There is no text to measure on.",
+        "None was given, and the model brings none along.",
+        f"Give one: --text FILE, or --dataset {' or '.join(DATASETS)}",
+    )
