@@ -3,15 +3,19 @@
 Python is executed; `sh` blocks of pajamas commands are run; `console` blocks too, and what they show is compared (`...`
 stands for anything); `toml` and `json` are parsed. A comment on the line above a block says otherwise:
 `<!-- file: NAME -->` writes the block into the page's folder, and `<!-- not run: REASON -->` leaves it alone.
+`pip install -e .` builds the folder's wheel with what is here, and unpacks it where later commands of the page find it.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
+import sys
 import tomllib
+import zipfile
 
 from sybil import Example, Region, Sybil
 from sybil.evaluators.python import PythonEvaluator
@@ -20,8 +24,9 @@ from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 import cliprogram
 
 PROGRAMS = ("pajamas", "llama-pajamas-quant", "llama-pajamas-run")
-HELPERS = ("cat", "echo", "ls", "export", "mkdir", "printf")
-"""Commands of the shell that may stand beside ours."""
+HELPERS = ("python", "cat", "echo", "ls", "cd", "export", "mkdir", "printf")
+"""Commands that may stand beside ours."""
+INSTALL = "pip install -e ."
 _MARK = re.compile(r"<!-- (?P<what>not run|file): (?P<value>.+?) -->\s*\Z")
 _python = PythonEvaluator()
 
@@ -46,9 +51,10 @@ def evaluate(example: Example):
     what, value = example.region.lexemes["mark"]
     language, folder = example.region.lexemes["language"], example.namespace["folder"]
     if what == "file":
+        (folder / value).parent.mkdir(parents=True, exist_ok=True)
         (folder / value).write_text(example.parsed, encoding="utf-8")
-    if what == "not run":
-        return
+    if what == "not run" or (what == "file" and language == "python"):
+        return  # a file is run by the commands that use it
     kinds = {"python": _python, "sh": _shell, "console": _console, "toml": _toml, "json": _json}
     if language in kinds:
         kinds[language](example)
@@ -66,6 +72,9 @@ def _json(example):
 
 def _shell(example):
     for command in _commands(example.parsed):
+        if command == INSTALL:
+            _install(example.namespace["folder"])
+            continue
         done = _run(command, example.namespace["folder"])
         assert done.returncode == 0, f"{command}\n{done.stderr}"
 
@@ -100,6 +109,9 @@ def _commands(source):
         words = shlex.split(line, comments=True)
         if not words:
             continue
+        if line == INSTALL:
+            yield line
+            continue
         # In a pipe every part must be known.
         for part in re.split(r"\s\|\s", line):
             first = next((word for word in shlex.split(part, comments=True) if "=" not in word), "export")
@@ -108,8 +120,21 @@ def _commands(source):
         yield line
 
 
+def _install(folder):
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder.parent / "wheels", folder]
+    done = subprocess.run(build, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for wheel in (folder.parent / "wheels").glob("*.whl"):
+        zipfile.ZipFile(wheel).extractall(folder.parent / "site")
+
+
 def _run(command, folder):
-    variables = {"PATH": f"{cliprogram.SCRIPTS}:/usr/bin:/bin", "COLUMNS": "100"}
+    found = [str(folder.parent / "site"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    variables = {
+        "PATH": f"{cliprogram.SCRIPTS}:/usr/bin:/bin",
+        "PYTHONPATH": os.pathsep.join(path for path in found if path),
+        "COLUMNS": "100",
+    }
     return subprocess.run(
         ["bash", "-ec", command],
         cwd=folder,
