@@ -20,10 +20,11 @@ from plugin_dists import backend_source, write_dist
 
 @pytest.fixture
 def host(dists):
+    installed = frozenset(PluginHost().backend_names())
     write_dist(dists, "pajamas-paper", backend_source("paper"), entry="paper")
     write_dist(dists, "pajamas-press", backend_source("press", features="Feature.GRAMMAR"), entry="press")
     write_dist(dists, "pajamas-stone", backend_source("stone", format="slab", unavailable="no chisel"), entry="stone")
-    return PluginHost(disabled=frozenset({"gguf"}))
+    return PluginHost(disabled=installed)
 
 
 def test_the_backend_called_like_the_format_serves_it(host):

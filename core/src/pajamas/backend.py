@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-
-import pluggy
 
 from pajamas.entry_points import BACKENDS_GROUP
 from pajamas.errors import PajamasError, PluginLoadError, UnsupportedFeature
@@ -14,6 +12,7 @@ from pajamas.hook_calls import call
 if TYPE_CHECKING:
     from pajamas.modelfiles import ModelFiles
     from pajamas.plugin_entries import PluginEntry
+    from pajamas.plugin_loader import PluginLoader
     from pajamas.types import (
         Architecture,
         Artifact,
@@ -29,48 +28,24 @@ T = TypeVar("T")
 
 
 class Backend:
-    """Calls one backend; cross-cutting plugins that wrap its hooks stay in force.
+    """Calls one backend; cross-cutting plugins that wrap its hooks stay in force."""
 
-    Args:
-        load: imports the backend; called before each hook.
-        prepare: imports the cross-cutting plugins that take part in a hook; called before each hook.
-        label: what a plugin's registered name is called in messages.
-        info: what it says of itself, where that is known without importing it here.
-    """
-
-    def __init__(
-        self,
-        entry: PluginEntry,
-        manager: pluggy.PluginManager,
-        *,
-        load: Callable[[], object],
-        prepare: Callable[[str], None],
-        label: Callable[[str], str],
-        info: BackendInfo | None = None,
-    ) -> None:
-        self.name = entry.name
+    def __init__(self, name: str, entry: PluginEntry, plugins: PluginLoader) -> None:
+        self.name = name
         self.entry = entry
-        self._manager = manager
-        self._load = load
-        self._prepare = prepare
-        self._label = label
-        self._info = info
+        self._plugins = plugins
 
     def _call(self, hook: str, **arguments: Any) -> Any:
-        self._load()
-        self._prepare(hook)
+        self._plugins.prepare(hook)
+        manager = self._plugins.manager
         mine = f"{BACKENDS_GROUP}:{self.name}"
         others = [
-            plugin
-            for key, plugin in self._manager.list_name_plugin()
-            if key.startswith(f"{BACKENDS_GROUP}:") and key != mine
+            plugin for key, plugin in manager.list_name_plugin() if key.startswith(f"{BACKENDS_GROUP}:") and key != mine
         ]
-        return call(self._manager.subset_hook_caller(hook, others), self._label, own=mine, **arguments)
+        return call(manager.subset_hook_caller(hook, others), self._plugins.label, own=mine, **arguments)
 
     def describe(self, *, thorough: bool = False) -> BackendInfo:
         """Raises PluginLoadError where the plugin fails to describe itself: such a backend cannot be chosen."""
-        if self._info is not None and not thorough:
-            return self._info
         try:
             info = self._call("describe", thorough=thorough)
         except PajamasError:

@@ -15,14 +15,11 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from pajamas.entry_points import DISABLE_VARIABLE
-from pajamas.errors import PluginError
-from pajamas.plugin_import import check_claims
 from pajamas.types import BackendInfo
 
 if TYPE_CHECKING:
@@ -69,34 +66,18 @@ def converter() -> Converter:
 
 
 def examine(
-    entries: Iterable[PluginEntry],
-    *,
-    claims: Callable[[str, str], Sequence[PluginEntry]],
-    disabled: frozenset[str],
-    thorough: bool = False,
+    entries: list[PluginEntry], *, disabled: frozenset[str], thorough: bool = False
 ) -> dict[PluginEntry, Examination]:
-    """What each of `entries` offers, or its problem.
+    """What each of `entries`, whose metadata are sound, offers, or its problem.
 
     Args:
-        claims: all entries of a group and name: two that claim one name have a problem without being tried.
         disabled: names that the child processes leave alone too.
         thorough: have backends try their engines.
     """
-    found: dict[PluginEntry, Examination] = {}
-    sound = []
-    for entry in entries:
-        if entry.disabled:
-            found[entry] = Examination(problem=f"disabled by {DISABLE_VARIABLE}")
-            continue
-        try:
-            check_claims(claims(entry.group, entry.name))
-            sound.append(entry)
-        except PluginError as error:
-            found[entry] = Examination(problem=error.why)
-    if sound:
-        with _Examiners(disabled, thorough) as examiners:
-            found |= examiners.run(sound)
-    return found
+    if not entries:
+        return {}
+    with _Examiners(disabled, thorough) as examiners:
+        return examiners.run(entries)
 
 
 class _Child:

@@ -35,8 +35,8 @@ def check_claims(entries: Sequence[PluginEntry]) -> PluginEntry:
     if not usable:
         entry = entries[0]
         raise PluginLoadError(
-            f"{entry.label} is disabled by {DISABLE_VARIABLE}.",
-            "",
+            f"{entry.label} is not used.",
+            f"disabled by {DISABLE_VARIABLE}",
             f"Take {entry.name} or {entry.distribution} out of {DISABLE_VARIABLE}.",
         )
     entry = usable[0]
