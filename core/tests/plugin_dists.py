@@ -13,7 +13,7 @@ BACKEND = """
     @hookimpl
     def describe():
         return BackendInfo(
-            name="{name}", engine="none", engine_version="1", formats=("{format}",), schemes=(),
+            name="{name}", engine="none", engine_version="1", formats=("{format}",), schemes={schemes},
             features=frozenset({{Feature.STREAM, {features}}}), devices={devices}, unavailable={unavailable},
             fix="install the engine",
         )
@@ -26,8 +26,14 @@ def backend_source(
     features: str = "",
     devices: tuple[str, ...] = ("cpu",),
     unavailable: str | None = None,
+    schemes: tuple[str, ...] = (),
 ) -> str:
     """The source of a backend that describes itself, and does nothing else."""
     return BACKEND.format(
-        name=name, format=format, features=features, devices=repr(devices), unavailable=repr(unavailable)
+        name=name,
+        format=format,
+        features=features,
+        devices=repr(devices),
+        unavailable=repr(unavailable),
+        schemes=repr(schemes),
     )

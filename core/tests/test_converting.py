@@ -37,8 +37,15 @@ def body(text: str) -> str:
 
 @pytest.fixture
 def host(dists):
-    write_dist(dists, "pajamas-paper", backend_source("paper") + body(MAKES.format(format="paper")), entry="paper")
-    write_dist(dists, "pajamas-slab", backend_source("slab", format="slab") + body(FAILS), entry="slab")
+    write_dist(
+        dists,
+        "pajamas-paper",
+        backend_source("paper", schemes=("thin",)) + body(MAKES.format(format="paper")),
+        entry="paper",
+    )
+    write_dist(
+        dists, "pajamas-slab", backend_source("slab", format="slab", schemes=("thick",)) + body(FAILS), entry="slab"
+    )
     return PluginHost(disabled=frozenset({"gguf"}))
 
 

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from pajamas.errors import UsageError
+from pajamas.errors import UnsupportedFeature, UsageError
 from pajamas.profiles import read_formats, resolve_targets
+from pajamas.types import BackendInfo
+
+GGUF = BackendInfo(
+    name="gguf", engine="none", engine_version=None, formats=("gguf",), schemes=("Q4_K_M", "Q4_0"),
+    features=frozenset(), scheme_aliases={"Q4_K": "Q4_K_M"},
+    refused_schemes={"IQ1_S": "An importance matrix is needed."},
+)  # fmt: skip
+PAPER = BackendInfo(
+    name="press", engine="none", engine_version=None, formats=("paper",), schemes=("Thin", "thick"),
+    features=frozenset(), profile_schemes={"paper": {"balanced": "thick", "ultra": "Thin"}},
+)  # fmt: skip
 
 
 def plain(targets):
@@ -23,7 +34,7 @@ def plain(targets):
         ({"formats": ["gguf"], "precision": "q4_k_m", "profile": "hq"}, [("gguf", "Q4_K_M", "hq", False)]),
         ({"formats": ["gguf"], "profile": "ultra", "aggressive": True}, [("gguf", "Q3_K_M", "ultra", False)]),
         (
-            {"formats": ["gguf"], "precision": "q4_k", "scheme_aliases": {"gguf": {"Q4_K": "Q4_K_M"}}},
+            {"formats": ["gguf"], "precision": "q4_k", "backends": {"gguf": GGUF}},
             [("gguf", "Q4_K_M", "balanced", False)],
         ),
         (
@@ -33,6 +44,12 @@ def plain(targets):
         ({"formats": ["mlx"], "precision": "4bit", "aggressive": True}, [("mlx", "4bit", "ultra", True)]),
         ({"formats": ["mlx"], "profile": "ultra"}, [("mlx", "4bit", "ultra", True)]),
         ({"formats": ["mlx"], "precision": "8BIT"}, [("mlx", "8bit", "hq", False)]),
+        ({"formats": ["paper"], "backends": {"paper": PAPER}}, [("paper", "thick", "balanced", False)]),
+        ({"formats": ["paper"], "aggressive": True, "backends": {"paper": PAPER}}, [("paper", "Thin", "ultra", False)]),
+        (
+            {"formats": ["paper"], "precision": "THIN", "backends": {"paper": PAPER}},
+            [("paper", "Thin", "ultra", False)],
+        ),
     ],
 )
 def test_targets(arguments, expected):
@@ -49,6 +66,8 @@ def test_targets(arguments, expected):
         {"formats": ["gguf"], "precision": ""},
         {"formats": ["gguf"], "profile": "fast"},
         {"formats": ["vellum"]},
+        {"formats": ["paper"], "profile": "hq", "backends": {"paper": PAPER}},
+        {"formats": ["gguf"], "precision": "q9", "backends": {"gguf": GGUF}},
         {"formats": ["gguf"], "profile": "balanced", "aggressive": True},
         {"formats": ["mlx"], "profile": "hq", "precision": "4bit", "aggressive": True},
     ],
@@ -66,3 +85,17 @@ def test_a_contradiction_names_both_options():
 @pytest.mark.parametrize("formats", ["gguf,mlx", " gguf , mlx,", ["gguf", "mlx"], ("gguf", "mlx")])
 def test_formats_are_a_text_or_a_sequence(formats):
     assert read_formats(formats) == ["gguf", "mlx"]
+
+
+def test_an_unknown_scheme_is_refused_and_near_ones_are_named():
+    with pytest.raises(UsageError, match="'gguf' has no scheme 'q4_k_n'") as caught:
+        resolve_targets(["gguf"], "q4_k_n", backends={"gguf": GGUF})
+
+    assert caught.value.fix == "Did you mean Q4_K_M or Q4_0?"
+
+
+def test_a_scheme_that_the_backend_cannot_make_says_why():
+    with pytest.raises(UnsupportedFeature, match="cannot make IQ1_S") as caught:
+        resolve_targets(["gguf"], "iq1_s", backends={"gguf": GGUF})
+
+    assert "importance matrix" in caught.value.why

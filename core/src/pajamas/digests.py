@@ -31,14 +31,18 @@ def artifact_files(path: Path) -> list[Path]:
     return [path.with_name(name) for name in gguf_header.split_names(path.name)]
 
 
-def tensor_digest(path: Path, progress: Progress = NO_PROGRESS) -> str:
+def tensor_digest(path: Path, progress: Progress = NO_PROGRESS) -> str | None:
     """sha256 over every tensor in order of name: name, type and shape as one line of JSON, then the bytes.
+
+    None for an artifact whose tensors core cannot read: neither GGUF nor safetensors.
 
     Raises:
         ModelFileError: the file is damaged.
     """
     digest = hashlib.sha256()
     files = LocalFiles(path)
+    if not _is_gguf(path) and not any(name.endswith(".safetensors") for name in files.sizes()):
+        return None
     spans = sorted(_gguf_spans(files, path) if path.is_file() else _safetensors_spans(files))
     total = sum(length for *_, length in spans)
     with progress.stage(f"Tensors {path.name}", total, "bytes") as stage:
@@ -69,9 +73,13 @@ def _safetensors_spans(files: LocalFiles) -> list[_Span]:
     ]
 
 
+def _is_gguf(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() == ".gguf"
+
+
 def tokenizer_digest(path: Path) -> str | None:
     """sha256 over everything that decides tokenization; None for an artifact that holds no tokenizer."""
-    if path.is_file():
+    if _is_gguf(path):
         metadata = gguf_header.read_header(LocalFiles(path), path.name).metadata
         keys = sorted(key for key in metadata if key.startswith("tokenizer.ggml."))
         return _json_digest({key: metadata[key] for key in keys}) if keys else None
@@ -84,8 +92,10 @@ def tokenizer_digest(path: Path) -> str | None:
 def template_digest(path: Path) -> str | None:
     """sha256 of the chat template's text; None where there is none."""
     template: Any
-    if path.is_file():
+    if _is_gguf(path):
         template = gguf_header.read_header(LocalFiles(path), path.name).metadata.get("tokenizer.chat_template")
+    elif path.is_file():
+        return None
     elif (path / "chat_template.jinja").is_file():
         template = (path / "chat_template.jinja").read_text(encoding="utf-8")
     else:

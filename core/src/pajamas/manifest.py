@@ -50,8 +50,9 @@ class Receipt:
     """Bytes of weights."""
     files: Mapping[str, str]
     """sha256 of each file of the artifact, by its path relative to the manifest."""
-    tensor_digest: str
-    """sha256 over names, types, shapes and bytes of all tensors: equal however the file's metadata differ."""
+    tensor_digest: str | None
+    """sha256 over names, types, shapes and bytes of all tensors: equal however the file's metadata differ. None where
+    core cannot read the format."""
     tokenizer_digest: str | None
     template_digest: str | None
     parameters: int | None

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from pajamas.errors import UsageError
+from pajamas.errors import UnsupportedFeature, UsageError
+
+if TYPE_CHECKING:
+    from pajamas.types import BackendInfo
 
 
 @frozen(kw_only=True)
@@ -53,18 +58,21 @@ def resolve_targets(
     profile: str | None = None,
     aggressive: bool = False,
     *,
-    scheme_aliases: Mapping[str, Mapping[str, str]] | None = None,
+    backends: Mapping[str, BackendInfo] | None = None,
 ) -> list[Target]:
     """One target for each format.
 
     `precision` holds one scheme for each format, in their order, separated by colons (`q4_k_m:4bit`). Without it the
     profile decides, `balanced` where none is named and `ultra` with `aggressive`. `aggressive` never changes a GGUF
-    scheme that was named. `scheme_aliases` holds, by format, other names of schemes and what they mean.
+    scheme that was named. `backends` holds, by format, what the backend that makes it says of itself: how it spells its
+    schemes, and which of them a profile means.
 
     Raises:
-        UsageError: unknown profile, a format twice, another number of schemes than of formats, or `aggressive` with a
-            profile that is not aggressive.
+        UsageError: unknown profile or scheme, a format twice, another number of schemes than of formats, or
+            `aggressive` with a profile that is not aggressive.
+        UnsupportedFeature: the backend cannot make the scheme, or makes no artifacts.
     """
+    infos = backends or {}
     if not formats or len(set(formats)) != len(formats):
         raise UsageError(f"Formats {','.join(formats)!r} make no sense.", "Name each format once.", "--formats gguf")
     if profile is not None and profile not in PROFILES:
@@ -79,7 +87,10 @@ def resolve_targets(
         chosen = PROFILES[profile or ("ultra" if aggressive else "balanced")]
         return [
             Target(
-                format=format, scheme=_scheme_of(chosen, format), profile=chosen, aggressive=_uniform(chosen, format)
+                format=format,
+                scheme=_spelled(_scheme_of(chosen, format, infos.get(format)), format, infos.get(format)),
+                profile=chosen,
+                aggressive=_uniform(chosen, format),
             )
             for format in formats
         ]
@@ -90,43 +101,64 @@ def resolve_targets(
             f"It names {len(named)} scheme(s) for {len(formats)} format(s).",
             "Give one scheme a format, in their order: --formats gguf,mlx --precision q4_k_m:4bit",
         )
-    schemes = [
-        _canonical(scheme.upper() if format == "gguf" else scheme.lower(), (scheme_aliases or {}).get(format, {}))
-        for format, scheme in zip(formats, named, strict=True)
-    ]
+    schemes = [_spelled(scheme, format, infos.get(format)) for format, scheme in zip(formats, named, strict=True)]
     return [
         Target(
             format=format,
             scheme=scheme,
-            profile=PROFILES[profile] if profile else _inferred(format, scheme, aggressive),
+            profile=PROFILES[profile] if profile else _inferred(format, scheme, aggressive, infos.get(format)),
             aggressive=aggressive and format != "gguf",
         )
         for format, scheme in zip(formats, schemes, strict=True)
     ]
 
 
-def _canonical(scheme: str, aliases: Mapping[str, str]) -> str:
-    return next((meant for name, meant in aliases.items() if name.lower() == scheme.lower()), scheme)
+def _spelled(scheme: str, format: str, info: BackendInfo | None) -> str:
+    """The scheme as the backend spells it; as the format's users do where no backend is asked."""
+    if info is None:
+        return scheme.upper() if format == "gguf" else scheme.lower()
+    if not info.schemes:
+        raise UnsupportedFeature(
+            f"Backend {info.name!r} makes no artifacts.", "It declares no scheme.", "Name another one with --backend."
+        )
+    wanted = scheme.lower()
+    known = {name.lower(): name for name in info.schemes}
+    known |= {name.lower(): meant for name, meant in info.scheme_aliases.items()}
+    if wanted in known:
+        return known[wanted]
+    for name, reason in info.refused_schemes.items():
+        if name.lower() == wanted:
+            raise UnsupportedFeature(
+                f"Backend {info.name!r} cannot make {name}.", reason, f"It makes: {', '.join(info.schemes)}."
+            )
+    near = list(dict.fromkeys(known[name] for name in difflib.get_close_matches(wanted, known)))
+    raise UsageError(
+        f"Backend {info.name!r} has no scheme {scheme!r}.",
+        f"It makes: {', '.join(info.schemes)}.",
+        f"Did you mean {' or '.join(near)}?" if near else f"For example --precision {info.schemes[0].lower()}",
+    )
 
 
-def _scheme_of(profile: Profile, format: str) -> str:
-    try:
-        return profile.schemes[format]
-    except KeyError:
+def _scheme_of(profile: Profile, format: str, info: BackendInfo | None) -> str:
+    own = info.profile_schemes.get(format, {}) if info else {}
+    schemes = {**profile.schemes, **({format: own[profile.name]} if profile.name in own else {})}
+    if format not in schemes:
         raise UsageError(
             f"Profile {profile.name!r} has no scheme for the format {format!r}.",
             f"Profiles know {', '.join(profile.schemes)}.",
-            "Name the scheme with --precision.",
-        ) from None
+            f"Name the scheme with --precision{': ' + ', '.join(info.schemes) if info and info.schemes else ''}.",
+        )
+    return schemes[format]
 
 
 def _uniform(profile: Profile, format: str) -> bool:
     """The ultra profile's MLX recipe is the uniform one."""
-    return profile.name == "ultra" and format != "gguf"
+    return profile.name == "ultra" and format == "mlx"
 
 
-def _inferred(format: str, scheme: str, aggressive: bool) -> Profile | None:
+def _inferred(format: str, scheme: str, aggressive: bool, info: BackendInfo | None) -> Profile | None:
     if aggressive and format != "gguf":
         return PROFILES["ultra"] if scheme.lower() == "4bit" else None
-    name = _INFERRED.get(scheme.lower())
+    own = info.profile_schemes.get(format, {}) if info else {}
+    name = _INFERRED.get(scheme.lower()) or next((name for name, meant in own.items() if meant == scheme), None)
     return PROFILES[name] if name else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
@@ -33,6 +33,8 @@ class Source:
     """The quantization asked of a repository of GGUF files, or of what was converted from the model: the `Q4_K_M` of
     `org/name:Q4_K_M` or `./models/name:Q4_K_M`."""
     path: Path | None = None
+    format: str | None = None
+    """The format of a file, as backends name it."""
 
     @property
     def name(self) -> str:
@@ -45,7 +47,8 @@ class Source:
 
 FORMS = (
     "A model is Org/Name, Org/Name@revision, Org/Name:Q4_K_M, hf://Org/Name/file.gguf, "
-    "a folder, a .gguf file or an alias; after an alias or folder :Q4_K_M picks one of its artifacts."
+    "a folder, a .gguf file (or a file of another format that a backend takes) or an alias; "
+    "after an alias or folder :Q4_K_M picks one of its artifacts."
 )
 
 # Org/Name[@revision][:quant]; a revision may hold slashes (refs/pr/1), never a colon.
@@ -59,7 +62,15 @@ _PART = re.compile(r"[A-Za-z0-9_]([\w.-]*[A-Za-z0-9_])?", re.ASCII)
 _REVISION = re.compile(r"\w[\w.+/-]*", re.ASCII)
 
 
-def parse_source(text: str | Path, aliases: Mapping[str, str] | None = None) -> Source:
+def no_format(path: Path) -> None:
+    """What no backend takes for an artifact has no format."""
+
+
+def parse_source(
+    text: str | Path,
+    aliases: Mapping[str, str] | None = None,
+    file_format: Callable[[Path], str | None] = no_format,
+) -> Source:
     """Read a model reference as a person writes it. Only the local disk is looked at, and only for whether it is there.
 
     An alias comes first, then a path (one that begins with `.`, `/` or `~`, or that exists), then a Hub id. A `Path`
@@ -68,13 +79,14 @@ def parse_source(text: str | Path, aliases: Mapping[str, str] | None = None) -> 
     Args:
         text: one of the forms in `FORMS`.
         aliases: short names and what they stand for; see `pajamas.aliases.merge`.
+        file_format: asked for the format of a file that is no GGUF.
 
     Raises:
         UsageError: the text has no form that makes sense, or aliases stand for each other.
         ModelNotFound: a path that is not there, or a name that is no alias.
     """
     if isinstance(text, Path):
-        return _parse_path(str(text))
+        return _parse_path(str(text), file_format)
     aliases = aliases or {}
     text = follow_aliases(text, aliases)
     if not text:
@@ -82,7 +94,7 @@ def parse_source(text: str | Path, aliases: Mapping[str, str] | None = None) -> 
     if text.startswith("hf://"):
         return _parse_uri(text)
     if text.startswith((".", "/", "~")) or os.path.exists(text) or os.path.isdir(text.rpartition(":")[0]):
-        return _parse_path(text)
+        return _parse_path(text, file_format)
     if "://" in text:
         raise UsageError(f"{text!r} is not a model reference.", "Only hf:// addresses are understood.", FORMS)
     if "/" not in re.split("[@:]", text)[0]:
@@ -159,7 +171,7 @@ def _hub(text: str, repo: str, revision: str | None, quant: str | None, filename
     return Source(text=text, kind="hub", repo_id=repo, revision=revision, filename=filename, quant=quant)
 
 
-def _parse_path(text: str) -> Source:
+def _parse_path(text: str, file_format: Callable[[Path], str | None]) -> Source:
     path = Path(os.path.expanduser(text))
     # os.path answers False where pathlib raises: for names that are too long, or no names at all.
     if os.path.isdir(path):
@@ -170,11 +182,12 @@ def _parse_path(text: str) -> Source:
             raise UsageError(f"{text!r} ends in a colon.", "The scheme is missing.", f"Try {head}:Q4_K_M")
         return Source(text=head, kind="folder", path=Path(os.path.expanduser(head)), quant=scheme)
     if os.path.isfile(path):
-        if path.suffix.lower() == ".gguf":
-            return Source(text=text, kind="file", path=path)
+        format = "gguf" if path.suffix.lower() == ".gguf" else file_format(path)
+        if format is not None:
+            return Source(text=text, kind="file", path=path, format=format)
         raise UsageError(
             f"{text} is not a model by itself.",
-            "Of single files only .gguf files are models.",
+            "Of single files only .gguf files are models, and those that an installed backend knows by their names.",
             f"Name the folder that holds config.json and the weights: {path.parent}",
         )
     if os.path.lexists(path):

@@ -54,25 +54,25 @@ class Architecture:
     """As the config or the GGUF header spells it: "qwen3", "llama"."""
     family: str
     """As people write it: "Qwen3", "Llama"."""
-    num_layers: int | None
+    num_layers: int | None = None
     """Decoder blocks."""
-    hidden_size: int | None
+    hidden_size: int | None = None
     """Width of the residual stream."""
-    intermediate_size: int | None
+    intermediate_size: int | None = None
     """Width of the feed-forward part."""
-    num_heads: int | None
+    num_heads: int | None = None
     """Query heads."""
-    num_kv_heads: int | None
+    num_kv_heads: int | None = None
     """Key/value heads."""
-    head_dim: int | None
+    head_dim: int | None = None
     """Width of one head."""
-    attention_type: Literal["mha", "gqa", "mqa", "mla"] | None
+    attention_type: Literal["mha", "gqa", "mqa", "mla"] | None = None
     """Multi-head, grouped-query, multi-query or latent attention."""
-    vocab_size: int | None
+    vocab_size: int | None = None
     """Rows of the token embedding."""
-    tied_embeddings: bool | None
+    tied_embeddings: bool | None = None
     """Whether the output layer is the token embedding."""
-    context_length: int | None
+    context_length: int | None = None
     """Tokens, as the config or the GGUF header states it."""
     native_context_length: int | None = None
     """Tokens the model was trained for without rope extension, where stated."""

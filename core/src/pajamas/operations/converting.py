@@ -18,7 +18,7 @@ from pajamas.plugins import PluginHost
 from pajamas.profiles import Target, read_formats, resolve_targets
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.source import Source
-from pajamas.types import Architecture, Artifact, QuantizeJob
+from pajamas.types import Architecture, Artifact, BackendInfo, QuantizeJob
 
 
 @frozen(kw_only=True)
@@ -109,13 +109,13 @@ def convert(
         )
     wanted = read_formats(formats)
     choices = [choose(host, format, backend) for format in wanted]
-    scheme_aliases = {format: choice.info.scheme_aliases for format, choice in zip(wanted, choices, strict=True)}
-    targets = resolve_targets(wanted, precision, profile, aggressive, scheme_aliases=scheme_aliases)
+    backends = {format: choice.info for format, choice in zip(wanted, choices, strict=True)}
+    targets = resolve_targets(wanted, precision, profile, aggressive, backends=backends)
     if any(choice.device not in (None, "cpu") for choice in choices):
         raise UsageError(f"Conversion cannot run on {backend}.", "It runs on the processor.", "Leave --backend out.")
     source = resolve_whole(host, model)
     name = model_name(host, model, source)
-    folder, paths = _paths(output, name, targets)
+    folder, paths = _paths(output, name, targets, backends)
     if not dry_run and (folder / manifest.FILE_NAME).is_file():
         manifest.read(folder)  # one that is not ours is refused now, not when the work is done
     if not (force or dry_run):
@@ -191,22 +191,35 @@ def _manifest_of(result: ConvertResult) -> Manifest:
     return evolve(found, artifacts=tuple(item for item in found.artifacts if (result.folder / item.path).exists()))
 
 
-def _paths(output: str | Path | None, name: str, targets: list[Target]) -> tuple[Path, list[Path]]:
+def _paths(
+    output: str | Path | None, name: str, targets: list[Target], backends: Mapping[str, BackendInfo]
+) -> tuple[Path, list[Path]]:
     """The manifest's folder and each target's path, in design.md's layout."""
-    if output is not None and Path(output).suffix == ".gguf":
-        if [target.format for target in targets] != ["gguf"]:
+    suffixes = {format: suffix for format, info in backends.items() if (suffix := file_suffix(format, info))}
+    named = {".gguf": "gguf", **{suffix: format for format, suffix in suffixes.items()}}
+    format = next((format for suffix, format in named.items() if str(output or "").lower().endswith(suffix)), None)
+    if output is not None and format is not None:
+        if [target.format for target in targets] != [format]:
             raise UsageError(
-                f"--output {output} is one file.", "A file holds one GGUF.", "Name a folder for other or more formats."
+                f"--output {output} is one file.",
+                f"A file of that name holds one {format} artifact.",
+                "Name a folder for other or more formats.",
             )
         path = Path(output).expanduser()
         return path.parent, [path]
     folder = store.models_folder() / name.lower() if output is None else Path(output).expanduser()
-    return folder, [folder / target.format / _file_name(name, target) for target in targets]
+    return folder, [folder / target.format / _file_name(name, target, suffixes) for target in targets]
 
 
-def _file_name(name: str, target: Target) -> str:
-    """gguf: one file a scheme in one folder; elsewhere the format's folder is the artifact."""
-    return f"{name.lower()}-{target.scheme.lower()}.gguf" if target.format == "gguf" else ""
+def file_suffix(format: str, info: BackendInfo) -> str | None:
+    """How files of the format end; None for a format whose artifacts are folders."""
+    return ".gguf" if format == "gguf" else next((s for s, of in info.file_suffixes.items() if of == format), None)
+
+
+def _file_name(name: str, target: Target, suffixes: Mapping[str, str]) -> str:
+    """One file a scheme in one folder; without a suffix the format's folder is the artifact."""
+    suffix = suffixes.get(target.format)
+    return f"{name.lower()}-{target.scheme.lower()}{suffix}" if suffix else ""
 
 
 def _refuse_existing(paths: list[Path]) -> None:

@@ -24,6 +24,7 @@ from pajamas.errors import (
 from pajamas.hub_files import choose_gguf
 from pajamas.modelfiles import LocalFiles, read_json
 from pajamas.needs import load_features as load_features
+from pajamas.operations.recognizing import folder_format
 from pajamas.operations.resolving import resolve
 from pajamas.plugins import PluginHost
 from pajamas.progress import NO_PROGRESS, Progress
@@ -111,12 +112,12 @@ def select(
         PajamasError: what `dispatch.choose` raises.
     """
     host = host or PluginHost()
-    source = resolve(host, model)
+    source = resolve(host, model, backend)
     needs = frozenset(needs)
     asked = source.text if model is None else str(model)
     if source.kind == "file":
         assert source.path is not None
-        return _of_path(host, source.path, "gguf", backend, needs)
+        return _of_path(host, source.path, source.format or "gguf", backend, needs)
     if source.kind == "hub":
         return _of_hub(host, source, backend, needs, progress, asked=asked)
     assert source.path is not None
@@ -176,13 +177,15 @@ def _of_folder(
         return _of_path(host, folder / chosen[0], "gguf", backend, needs)
     if config is None and len(ggufs) == 1:
         return _of_path(host, folder / ggufs[0], "gguf", backend, needs)
-    if config is None:
-        why = (
-            "It holds several GGUF files." if ggufs else "It has neither config.json nor manifest.json nor a GGUF file."
-        )
-        fix = f"Name one of them: {', '.join(ggufs)}" if ggufs else "Name the folder that holds config.json."
-        raise ModelNotFound(f"{folder} is not one model.", why, fix)
-    format = _folder_format(config)
+    if config is None and ggufs:
+        fix = f"Name one of them: {', '.join(ggufs)}"
+        raise ModelNotFound(f"{folder} is not one model.", "It holds several GGUF files.", fix)
+    format = _folder_format(config) if any(name.endswith(".safetensors") for name in files.sizes()) else None
+    format = format or folder_format(host, files.sizes(), str(folder), backend)
+    if format is None and config is None:
+        why = "It has neither config.json nor manifest.json nor a GGUF file, nor anything that a backend knows by name."
+        raise ModelNotFound(f"{folder} is not one model.", why, "Name the folder that holds config.json.")
+    format = format or _folder_format(config)
     if format == "safetensors" and (receipts := store.artifacts_of(source)):
         return _of_receipts(host, source, receipts, backend, needs, asked=asked)
     if source.quant:

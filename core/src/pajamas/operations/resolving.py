@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 
 from pajamas import aliases, settings
 from pajamas.aliases import Aliases
 from pajamas.errors import UsageError
+from pajamas.operations.recognizing import file_format
 from pajamas.plugins import PluginHost
 from pajamas.source import Source, follow_aliases, parse_source
 
@@ -19,18 +21,22 @@ def known_aliases(host: PluginHost) -> Aliases:
     return aliases.merge(host.aliases(), settings.load().aliases)
 
 
-def resolve(host: PluginHost, model: str | Path | None) -> Source:
+def resolve(host: PluginHost, model: str | Path | None, backend: str | None = None) -> Source:
     """The source that `model` names; the default model for None.
+
+    Args:
+        backend: what `--backend` said: a file that core does not know is this backend's or nobody's.
 
     Raises:
         ModelNotFound: it is neither an alias, nor a path that exists, nor a Hub id.
-        UsageError: it is not written as any of these, or aliases stand for each other.
+        UsageError: it is not written as any of these, aliases stand for each other, or backends differ about a file.
         PluginConflict: it is an alias that plugins give different sources.
     """
     if isinstance(model, str) and not model.strip():
         raise UsageError("The model's name is empty.", "", "Leave it out for the default model.")
+    recognize = partial(file_format, host, backend=backend)
     if isinstance(model, Path):
-        source = parse_source(model)
+        source = parse_source(model, file_format=recognize)
     else:
         model = model or settings.load().model or aliases.DEFAULT_MODEL
         offered = known_aliases(host)
@@ -40,7 +46,7 @@ def resolve(host: PluginHost, model: str | Path | None) -> Source:
         for name in (final, final.rpartition(":")[0]):
             if name in offered.conflicts:
                 raise offered.conflicts[name]
-        source = parse_source(final, offered.known)
+        source = parse_source(final, offered.known, recognize)
     log.info("The model %s is %s.", model, source.text)
     return source
 

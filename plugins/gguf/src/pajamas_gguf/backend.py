@@ -6,10 +6,11 @@ import importlib.util
 
 from pajamas.types import BackendInfo, Feature
 from pajamas_gguf import engine, probe
-from pajamas_gguf.schemes import ALIASES, SCHEMES
+from pajamas_gguf.schemes import ALIASES, SCHEMES, USABLE
 from pajamas_gguf.session.features import EMBEDDING, GENERATING
 
 _INSTALL = "pip install pajamas-gguf"
+_NO_IMATRIX = "It needs an importance matrix, which this version cannot make."
 
 
 def describe(thorough: bool = False) -> BackendInfo:
@@ -40,11 +41,12 @@ def describe(thorough: bool = False) -> BackendInfo:
         engine="llama.cpp by llama-cpp-python",
         engine_version=version,
         formats=("gguf",),
-        schemes=tuple(name for name, scheme in SCHEMES.items() if not scheme.needs_imatrix),
+        schemes=USABLE,
         features=GENERATING | EMBEDDING | gpu,
         devices=devices,
         unavailable=unavailable,
         fix=fix or "",
         notes=notes,
         scheme_aliases=ALIASES,
+        refused_schemes={name: _NO_IMATRIX for name in SCHEMES if name not in USABLE},
     )

@@ -2,12 +2,85 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+
+from pajamas.errors import DeviceNotFound, ModelFileError, TargetExists, UnsupportedFeature
 from pajamas.hookspecs import hookimpl
-from pajamas.types import BackendInfo
+from pajamas.modelfiles import LocalFiles, ModelFiles, read_json
+from pajamas.needs import load_features, refuse_missing
+from pajamas.types import Architecture, Artifact, BackendInfo, Chunk, GenerateRequest, LoadOptions, QuantizeJob, Session
+from pajamas_echo.session import ARCHITECTURE, FEATURES, EchoSession
+
+INDENTS = {"plain": 2, "compact": None}  # scheme to the indent of its JSON
 
 
 @hookimpl
 def describe() -> BackendInfo:
     return BackendInfo(
-        name="echo", engine="none", engine_version=None, formats=("echo",), schemes=(), features=frozenset()
+        name="echo",
+        engine="none",
+        engine_version=None,
+        formats=("echo",),
+        schemes=tuple(INDENTS),
+        profile_schemes={"echo": {"balanced": "plain", "ultra": "compact", "hq": "plain"}},
+        file_suffixes={".echo": "echo"},
+        features=FEATURES,
     )
+
+
+@hookimpl
+def detect_architecture(files: ModelFiles) -> Architecture | None:
+    return ARCHITECTURE if read_header(files) else None
+
+
+@hookimpl
+def quantize(job: QuantizeJob) -> Artifact | None:
+    if job.format != "echo":
+        return None
+    refuse(job, "threads", "outtype", "tensor_types", "embedding_type", "output_type", "aggressive", "keep_16bit",
+           "converter")  # fmt: skip
+    header = {"format": "echo", "scheme": job.scheme, "model": job.name}
+    data = json.dumps(header, indent=INDENTS[job.scheme]).encode()
+    if not job.dry_run:
+        if job.output.exists() and not job.force:
+            raise TargetExists(f"{job.output} is there already.", "", "Use --force, or another --output.")
+        job.output.parent.mkdir(parents=True, exist_ok=True)
+        part = job.output.with_name(f"{job.output.name}.part")
+        part.write_bytes(data)
+        part.replace(job.output)  # at once: nobody ever sees half of it
+    return Artifact(path=job.output, format="echo", scheme=job.scheme, size=len(data), architecture=ARCHITECTURE)
+
+
+@hookimpl
+def load(artifact: Artifact, options: LoadOptions) -> Session | None:
+    if artifact.format != "echo":
+        return None
+    if not read_header(LocalFiles(artifact.path)):
+        raise ModelFileError(f"{artifact.path} is no echo model.", "It is damaged.", "Convert the model again.")
+    if options.device not in (None, "cpu"):
+        raise DeviceNotFound(f"There is no device {options.device} for echo.", "It runs on the processor.", "")
+    refuse_missing("echo", load_features(options), FEATURES)
+    refuse(options, "threads", "batch_size", "flash_attention")
+    return EchoSession(options.context_length or 4096)
+
+
+@hookimpl
+def generate(session: Session, request: GenerateRequest) -> Iterator[Chunk] | None:
+    return session.generate(request) if session.backend == "echo" else None
+
+
+def read_header(files: ModelFiles) -> dict[str, object] | None:
+    """What stands in the only .echo file; None if there is no such file, or it is damaged."""
+    names = [name for name in files.sizes() if name.endswith(".echo")]
+    try:
+        header = read_json(files, names[0]) if len(names) == 1 else None
+    except ModelFileError:
+        return None
+    return header if header and header.get("format") == "echo" else None
+
+
+def refuse(options: QuantizeJob | LoadOptions, *names: str) -> None:
+    """An option is honoured or refused by name, never ignored."""
+    if given := [name for name in names if getattr(options, name)]:
+        raise UnsupportedFeature(f"echo has no {', '.join(given)}.", "It has no weights.", "Leave the option out.")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from pajamas.streaming import StreamText
 from pajamas.types import Chunk, FinishReason, TokenLogprob, Usage
 from pajamas_gguf.session.context import Stopped
 from pajamas_gguf.session.logprobs import TokenLogprobs
-from pajamas.streaming import StreamText
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,5 @@
+from pajamas.testing import BackendConformance
+
+
+class TestEcho(BackendConformance):
+    backend = "echo"
