@@ -14,6 +14,8 @@ from pajamas_validate import findings
 from pajamas_validate.agreement import first_difference
 from pajamas_validate.hooks import KLD, PERPLEXITY
 from pajamas_validate.measuring import measure
+from pajamas_validate.resuming import state_of
+from pajamas_validate.scores import Scores, write
 from pajamas_validate.settings import Settings, read_settings
 from pajamas_validate.statistics import summarize
 from pajamas_validate.texts import Text, choose_text
@@ -22,7 +24,6 @@ from pajamas_validate.windows import Windows, cut, tokenize
 
 if TYPE_CHECKING:
     from pajamas.types import Artifact, Session, ValidateJob
-    from pajamas_validate.scores import Scores
 
 
 _SHORT = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
@@ -67,8 +68,14 @@ def validate_likelihood(job: ValidateJob) -> list[Finding]:
         if difference is not None:
             return findings.of_difference(difference)
     windows = cut(tokens, settings.context, settings.windows)
+    state = None
+    if settings.resume:
+        artifacts = (job.candidate_artifact, job.original_artifact)
+        state = state_of(windows, *artifacts, compared=job.original is not None)
     began = time.monotonic()
-    scores = measure(job.candidate, job.original, windows, progress=job.progress)
+    scores = measure(job.candidate, job.original, windows, state=state, progress=job.progress)
+    if settings.scores is not None:
+        write(settings.scores, scores, windows.digest)
     run = Run(
         text=text,
         windows=windows,

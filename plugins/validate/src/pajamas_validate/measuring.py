@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from pajamas.errors import UnsupportedFeature, UsageError
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.types import Feature
-from pajamas_validate.scores import Scores, WindowScores
+from pajamas_validate.resuming import State
+from pajamas_validate.scores import Scores
 from pajamas_validate.scoring import score_alone, score_pair
 
 if TYPE_CHECKING:
@@ -16,9 +17,17 @@ if TYPE_CHECKING:
 
 
 def measure(
-    candidate: Session, original: Session | None, windows: Windows, *, progress: Progress = NO_PROGRESS
+    candidate: Session,
+    original: Session | None,
+    windows: Windows,
+    *,
+    state: State | None = None,
+    progress: Progress = NO_PROGRESS,
 ) -> Scores:
     """Score every window with the candidate, or with both in lock step.
+
+    Args:
+        state: where an interrupted run of the same has left what it measured, and where this one would.
 
     Raises:
         UnsupportedFeature: a backend cannot score.
@@ -28,14 +37,21 @@ def measure(
     for session in (candidate, original):
         if session is not None:
             _check(session, windows)
-    done: list[WindowScores] = []
-    with progress.stage("Scoring", windows.count, "windows") as stage:
-        for number in range(windows.count):
-            if original is None:
-                done.append(score_alone(candidate, windows, number))
-            else:
-                done.append(score_pair(original, candidate, windows, number))
-            stage.advance(1)
+    state = state or State(None, "")
+    done = state.load(windows.count)
+    try:
+        with progress.stage("Scoring", windows.count - len(done), "windows") as stage:
+            for number in range(len(done), windows.count):
+                if original is None:
+                    done.append(score_alone(candidate, windows, number))
+                else:
+                    done.append(score_pair(original, candidate, windows, number))
+                stage.advance(1)
+                state.save(done)
+    except BaseException:
+        state.save(done, now=True)
+        raise
+    state.remove()
     return Scores.of(done)
 
 

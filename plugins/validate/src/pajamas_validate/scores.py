@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import zipfile
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import frozen
+
+from pajamas.errors import UsageError
+from pajamas_validate.atomic import atomic
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,3 +53,53 @@ class Scores:
             divergence=stack("divergence"),
             same_top=None if tops is None else tops.astype(np.bool_),
         )
+
+    def windows(self) -> list[WindowScores]:
+        arrays = {name: values for name, values in self._arrays().items() if values is not None}
+        return [
+            WindowScores(**{name: values[number] for name, values in arrays.items()})
+            for number in range(len(self.logprobs))
+        ]
+
+    def _arrays(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _FIELDS}
+
+
+_FIELDS = ("logprobs", "original_logprobs", "divergence", "same_top")
+
+
+def write(path: Path, scores: Scores, key: str = "") -> None:
+    """Write scores as numpy's .npz, complete or not at all; some 13 bytes a token.
+
+    Args:
+        key: what these are the scores of, for `read` to compare.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    arrays = {name: values for name, values in scores._arrays().items() if values is not None}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(path) as stream:
+            np.savez(stream, key=np.array(key), **arrays)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written.", str(error), "Name another file.") from error
+
+
+def read(path: Path, key: str = "") -> Scores | None:
+    """What `write` wrote; None if there is no such file, it is damaged, or of another key."""
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as found:
+            if str(found["key"]) != key:
+                return None
+            arrays = {name: found[name] for name in _FIELDS if name in found.files}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+    return Scores(**arrays) if _fit(arrays) else None
+
+
+def _fit(arrays: dict[str, NDArray[np.float32]]) -> bool:
+    shapes = {values.shape for values in arrays.values()}
+    kinds = {name: np.dtype(np.bool_ if name == "same_top" else np.float32) for name in _FIELDS}
+    sound = len(shapes) == 1 and len(next(iter(shapes))) == 2
+    return sound and len(arrays) in (1, 4) and all(arrays[name].dtype == kinds[name] for name in arrays)
