@@ -29,7 +29,7 @@ def build(target):
 
 
 class Page(HTMLParser):
-    """One built page: the ids in it, its links, what it loads, and its tables' rows by heading's id and first cell."""
+    """One built page: the ids in it, its links, what it loads, and its tables' rows by heading's id and first word."""
 
     def __init__(self, path):
         super().__init__()
@@ -58,7 +58,7 @@ class Page(HTMLParser):
     def handle_endtag(self, tag):
         if tag == "tr" and self._row:
             cells = [cell.strip() for cell in self._row]
-            self.rows[self._heading, cells[0]] = cells
+            self.rows[self._heading, cells[0].split()[0] if cells[0] else ""] = cells
             self._row = None
 
     def handle_data(self, data):

@@ -10,6 +10,9 @@ from pajamas.cli import main
 WIDTH = 90
 """Columns of the help texts: what fits a page's code block."""
 
+_WIDE = "---\nhide:\n  - toc\n---\n\n"
+"""Leaves the table of contents out, so that a help text fits."""
+
 _INTRODUCTION = """# Commands
 
 `pajamas` has a command for each step. `llama-pajamas-quant` and `llama-pajamas-run` are the same commands under other
@@ -24,14 +27,14 @@ def pages() -> dict[str, str]:
     names = main.pajamas.list_commands(first)
     table = "\n".join(f"| [`{name}`]({name}.md) | {_first_line(_help(main.pajamas, name))} |" for name in names)
     found = {
-        "commands/index.md": f"{_INTRODUCTION}\n| command | what it does |\n|---|---|\n{table}\n\n"
+        "commands/index.md": f"{_WIDE}{_INTRODUCTION}\n| command | what it does |\n|---|---|\n{table}\n\n"
         f"## pajamas --help\n\n{_block(_help(main.pajamas))}"
     }
     for name in names:
-        found[f"commands/{name}.md"] = f"# {name}\n\n{_block(_help(main.pajamas, name))}"
+        found[f"commands/{name}.md"] = f"{_WIDE}# {name}\n\n{_block(_help(main.pajamas, name))}"
     for group in (main.quant, main.run):
         inside = group.list_commands(group.make_context(str(group.name), ["--help"], resilient_parsing=True))
-        parts = [f"# {group.name}\n\n{_block(_help(group))}"]
+        parts = [f"{_WIDE}# {group.name}\n\n{_block(_help(group))}"]
         parts += [f"## {group.name} {name}\n\n{_block(_help(group, name))}" for name in inside]
         found[f"commands/{group.name}.md"] = "\n".join(parts)
     return found

@@ -12,8 +12,8 @@ from pajamas.testing.summary import ORDER
 
 _INTRODUCTION = """# Rules of the kit
 
-What `BackendConformance` tests, group by group, in the order of its summary. [The conformance kit](../plugins/conformance.md)
-says how to use it and how a rule is excused.
+What `BackendConformance` tests, group by group, in the order of its summary. [The conformance
+kit](../plugins/conformance.md) says how to use it and how a rule is excused.
 """
 
 

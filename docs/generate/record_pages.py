@@ -42,7 +42,7 @@ def page(core: Path) -> str:
     parts = [
         "# Records",
         "What hooks take and return: frozen, keyword-only, and importable from `pajamas.types` unless another module "
-        "is named. Sizes are bytes, times are seconds, contexts are tokens.",
+        "is named. Sizes are bytes, times are seconds, contexts are tokens. A field without a default is required.",
     ]
     for title, names in SECTIONS.items():
         parts.append(f"## {title}")
@@ -62,11 +62,11 @@ def _class(found: source.Class, module: str, known: set[str]) -> str:
         parts.append("\n".join(["| member | value | meaning |", "|---|---|---|", *rows]))
     elif found.fields:
         rows = [
-            f"| `{field.name}` | {_type(field.type, known)} | {_default(field.default)} | {field.doc} |"
+            f"| `{field.name}` <br>{_type(field.type, known)}{_default(field.default)} | {field.doc} |"
             for field in found.fields
             if not field.name.startswith("_")
         ]
-        parts.append("\n".join(["| field | type | default | meaning |", "|---|---|---|---|", *rows]))
+        parts.append("\n".join(["| field | meaning |", "|---|---|", *rows]))
     for function in found.functions:
         if not function.name.startswith("_"):
             parts.append(_function(found.name, function))
@@ -87,10 +87,11 @@ def _type(text: str, known: set[str]) -> str:
     linked = re.sub(
         r"[A-Z]\w+", lambda name: f'<a href="#{name[0].lower()}">{name[0]}</a>' if name[0] in known else name[0], shown
     )
-    return f"<code>{linked}</code>"
+    return f"<small>{linked}</small>"
 
 
 def _default(text: str | None) -> str:
     if text is None:
-        return "*required*"
-    return "`{}`" if text == "field(factory=dict)" else "`" + text.replace("|", "\\|") + "`"
+        return ""
+    shown = "{}" if text == "field(factory=dict)" else text
+    return f"<small> = {html.escape(shown).replace('|', '&#124;')}</small>"
