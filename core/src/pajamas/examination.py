@@ -1,7 +1,7 @@
 """Trying plugins in child processes, so that one that crashes, hangs or takes long is told of and harms nobody.
 
-Sound plugins are tried one after the other in one process, which is quick. When one of them stalls, the others go on in
-processes of their own; when one takes the process down, so does each that had not been tried before.
+Sound plugins are tried one after the other in one process, which is quick. When one of them stalls or takes the process
+down, those after it go on in another one.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
     from pajamas.plugin_entries import PluginEntry
 
-LIMIT = 4.0
+LIMIT = 3.0
 """Seconds that one plugin may take to be imported and to say what it offers."""
 THOROUGH_LIMIT = 60.0
 """Seconds that one backend may take to try its engine."""
 _START_LIMIT = 20.0
 """Seconds for the interpreter and core to start, on a machine that is busy."""
-_PATIENCE = 1.0
+_PATIENCE = 0.5
 """Seconds after which the others no longer wait for one."""
 _AT_ONCE = 8
 _LAST_WORDS = 2000
@@ -50,6 +50,8 @@ class Examination:
     """What one plugin is found to offer, or what is wrong with it."""
 
     problem: str | None = None
+    harmful: bool = False
+    """The problem is that it ended the process, or took too long."""
     info: BackendInfo | None = None
     """What a backend says of itself."""
     aliases: Mapping[str, str] = field(factory=dict)
@@ -214,21 +216,23 @@ class _Examiners:
             self._lost(child, f"it took longer than {child.limit:.0f} s")
         elif waited > _PATIENCE and len(child.entries) > 1 and child.current and not child.abandoned:
             child.abandoned = True
-            self._alone(entry for entry in child.entries if entry is not child.current)
+            self._try_later(entry for entry in child.entries if entry is not child.current)
 
     def _lost(self, child: _Child, reason: str) -> None:
         """The process is of no more use: what was in hand has a problem, if nothing else can be the cause."""
         dead = child.process.poll() is not None
         how = self._end(child)
         reason = f"{reason} ({how})" if how else reason
-        if child.current and (not dead or len(child.entries) == 1):
-            self._found.setdefault(child.current, Examination(problem=reason))
-        elif len(child.entries) == 1:
-            self._found.setdefault(child.entries[0], Examination(problem=f"it could not be tried: {reason}"))
-        if not child.abandoned and len(child.entries) > 1:
-            self._alone(child.entries)
-        elif child.abandoned and child.current:
-            self._alone([child.current])
+        if child.limit == _START_LIMIT:  # it never began: another one would fare no better
+            unfit = Examination(problem=f"it could not be tried: {reason}", harmful=True)
+            self._found |= {entry: unfit for entry in child.entries if entry not in self._found}
+        elif child.current and (not dead or len(child.entries) == 1):
+            self._found.setdefault(child.current, Examination(problem=reason, harmful=True))
+        # What was in hand when the process died may not be the cause: by itself it will tell.
+        self._try_later([child.current] if child.current else [])
+        if not child.abandoned:
+            self._try_later(entry for entry in child.entries if entry is not child.current)
 
-    def _alone(self, entries: Iterable[PluginEntry]) -> None:
-        self._waiting.extend([entry] for entry in entries if entry not in self._found)
+    def _try_later(self, entries: Iterable[PluginEntry]) -> None:
+        if left := [entry for entry in entries if entry not in self._found]:
+            self._waiting.append(left)

@@ -78,7 +78,7 @@ class PluginLoader:
                 found[entry] = Examination(problem=error.why)
         tried = examine(sound, disabled=self._disabled, thorough=thorough)
         if tried and not thorough:  # whether an engine works is another question than whether the plugin does
-            verdicts.remember({entry: result.problem for entry, result in tried.items()})
+            verdicts.remember({entry: result.problem if result.harmful else None for entry, result in tried.items()})
         return found | tried
 
     def load(self, group: str, name: str) -> Any:
@@ -105,22 +105,22 @@ class PluginLoader:
         return self._imported[key].object
 
     def load_tried(self, group: str, name: str) -> Any:
-        """Import one that nobody chose, if it passed a try in a child process: it can do no harm then.
+        """Import one that nobody chose, if a try in a child process did not show that this would do harm.
 
         Raises:
-            PluginError: it did not, or as `load` raises.
+            PluginError: it would, or as `load` raises.
         """
         key = (group, name)
         if key not in self._imported and key not in self._broken:
             entry = check_claims(self.claims(group, name))
-            known, problem = verdicts.recall(entry)
+            known, harm = verdicts.recall(entry)
             if not known:
-                others = [other for other in self._entries[group] if not other.disabled]
-                problem = self.examine(others)[entry].problem
-            if problem:
+                found = self.examine(other for other in self._entries[group] if not other.disabled)[entry]
+                harm = found.problem if found.harmful else None
+            if harm:
                 self._broken[key] = PluginLoadError(
                     f"{entry.label} does not work.",
-                    problem,
+                    harm,
                     f"Update or uninstall {entry.distribution}; `pajamas plugins` tries it again.",
                 )
         return self.load(group, name)

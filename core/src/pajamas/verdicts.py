@@ -1,6 +1,7 @@
-"""What became of trying a plugin in a child process, remembered until its files change: one try is enough.
+"""Whether a plugin may be imported here, known from a try in a child process: its import could end the program.
 
-A plugin that nobody chose is imported here only after a try: its import could end the program, or take a minute.
+Remembered until the plugin's file changes or something is installed or removed. What merely raises an exception may be
+imported: that is guarded, and tells what is wrong as of now.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import contextlib
 import json
 import os
 import platform
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,18 +18,18 @@ from pathlib import Path
 from pajamas.module_source import find_module
 from pajamas.plugin_entries import PluginEntry, core_version
 
-_KEPT = 500
+_KEPT = 200
 """Entries in the file; older ones go first."""
 
 
 def recall(entry: PluginEntry) -> tuple[bool, str | None]:
-    """Whether it was tried, and what was wrong then."""
+    """Whether it was tried, and what harm it did then."""
     verdicts, key = _read(), _key(entry)
     return (True, verdicts[key]) if key in verdicts else (False, None)
 
 
 def remember(verdicts: Mapping[PluginEntry, str | None]) -> None:
-    """Keep what was wrong with each, None for nothing. Where nothing can be written, it is tried again next time."""
+    """Keep what harm each did, None for none. Where nothing can be written, it is tried again next time."""
     place = _place()
     known = _read()
     for entry, problem in verdicts.items():
@@ -61,12 +63,18 @@ def _place() -> Path:
 
 
 def _key(entry: PluginEntry) -> str:
+    """A text that is another one where the verdict could be, too."""
     spec = find_module(entry.module.partition(":")[0].strip())
     origin = str(spec.origin) if spec else ""
+    folders = [path for path in sys.path if os.path.basename(path).endswith("-packages")]
+    stamps = [_stamp(path) for path in (origin, *folders)]
+    parts = (entry.distribution, entry.version, entry.group, entry.name, entry.module, origin, *stamps)
+    return " ".join((*parts, platform.python_version(), core_version()))
+
+
+def _stamp(path: str) -> str:
     try:
-        state = os.stat(origin)
-        stamp = f"{state.st_mtime_ns} {state.st_size}"
+        state = os.stat(path)
     except OSError:
-        stamp = "no file"
-    versions = f"{platform.python_version()} {core_version()}"
-    return f"{entry.distribution} {entry.version} {entry.group} {entry.name} {entry.module} {versions} {origin} {stamp}"
+        return "-"
+    return f"{state.st_mtime_ns}:{state.st_size}"
