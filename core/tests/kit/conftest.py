@@ -49,29 +49,21 @@ class _Recorder:
         elif report.when == "call":
             self.passed.append(name)
 
+    def result(self, code, text):
+        return KitRun(code, self.failed, tuple(self.passed), self.skipped, tuple(self.xfailed), self.refused, text)
+
 
 @pytest.fixture
-def run_kit(tmp_path, monkeypatch):
-    """`run_kit(backend, body, tests=...)`: the kit over a backend, by a test class with this body.
+def run_pytest(tmp_path):
+    """`run_pytest(source)`: a test module with that source, in a project of its own, or the named tests of it."""
 
-    `tests` are the names of those that run; none named is all of them. `head` stands before the class. Nothing is
-    imported into the test class's module but `BackendConformance` and `pytest`.
-    """
-
-    def run(backend, body="", *, tests=(), head=""):
+    def run(source, *, tests=(), ini=""):
         place = tmp_path / "project"
         place.mkdir(exist_ok=True)
-        (place / "pytest.ini").write_text("[pytest]\n")
+        (place / "pytest.ini").write_text(f"[pytest]\n{ini}\n")
         file = place / "test_conformance.py"
-        name = f"Test{backend.capitalize()}"
-        file.write_text(
-            "import pytest\nfrom pajamas.testing import BackendConformance\n\n"
-            + textwrap.dedent(head)
-            + f"\n\nclass {name}(BackendConformance):\n    backend = {backend!r}\n"
-            + textwrap.indent(textwrap.dedent(body), "    ")
-        )
-        chosen = [f"{file}::{name}::{test}" for test in tests] or [str(file)]
-        # The runner's own modules stay as they are; what it imports of the project is forgotten.
+        file.write_text(source)
+        chosen = [f"{file}::{test}" for test in tests] or [str(file)]
         before = set(sys.modules)
         recorder, printed = _Recorder(), io.StringIO()
         with redirect_stdout(printed):
@@ -79,15 +71,28 @@ def run_kit(tmp_path, monkeypatch):
         for module in set(sys.modules) - before:
             if str(tmp_path) in str(getattr(sys.modules[module], "__file__", "")):
                 del sys.modules[module]
-        return KitRun(
-            int(code),
-            recorder.failed,
-            tuple(recorder.passed),
-            recorder.skipped,
-            tuple(recorder.xfailed),
-            recorder.refused,
-            printed.getvalue(),
+        return recorder.result(int(code), printed.getvalue())
+
+    return run
+
+
+@pytest.fixture
+def run_kit(run_pytest):
+    """`run_kit(backend, body, tests=...)`: the kit over a backend, by a test class with this body.
+
+    `tests` are the names of those that run; none named is all of them. `head` stands before the class. Nothing is
+    imported into the test class's module but `BackendConformance` and `pytest`.
+    """
+
+    def run(backend, body="", *, tests=(), head="", ini=""):
+        name = f"Test{backend.capitalize()}"
+        source = (
+            "import pytest\nfrom pajamas.testing import BackendConformance\n\n"
+            + textwrap.dedent(head)
+            + f"\n\nclass {name}(BackendConformance):\n    backend = {backend!r}\n"
+            + textwrap.indent(textwrap.dedent(body), "    ")
         )
+        return run_pytest(source, tests=[f"{name}::{test}" for test in tests], ini=ini)
 
     return run
 
@@ -101,12 +106,13 @@ def check(run_kit, fake_distributions):
     from kit_backend import ENGINE
     from pajamas.testing.conformance import TESTS
 
-    def run(source, *, tests=OWN, body="", head="", name="pajamas-paper", entry="paper", requires="pajamas>=0.1,<1"):
+    def run(source, *, tests=OWN, body="", name="pajamas-paper", entry="paper", requires="pajamas>=0.1,<1", **options):
         module = fake_distributions(name, source, entry=entry, requires=requires)
         module.with_name("paper_engine.py").write_text(textwrap.dedent(ENGINE))
         chosen = [
             test for test, function in TESTS.items() if {test, function.__qualname__.partition(".")[0]} & set(tests)
         ]
-        return run_kit("paper", f'engine_modules = ("paper_engine",)\n{textwrap.dedent(body)}', tests=chosen, head=head)
+        body = f'engine_modules = ("paper_engine",)\n{textwrap.dedent(body)}'
+        return run_kit("paper", body, tests=chosen, **options)
 
     return run

@@ -31,10 +31,14 @@ def test_one_fault_breaks_one_rule(check, change, test, words):
 @pytest.mark.skipif(sys.platform != "linux", reason="what a worker leaves behind is found in /proc")
 def test_a_process_that_is_left_behind_is_found(check, monkeypatch):
     monkeypatch.setattr("pajamas.testing.workers.GRACE", 0.5)
-    left = "__import__('subprocess').Popen(['sleep', '60'], start_new_session=True)"
+    # Not in the tests' own process, where nothing would end it.
+    left = "'PAJAMAS_KIT_WORKER' in os.environ and subprocess.Popen(['sleep', '60'], start_new_session=True)"
 
     run = check(
-        with_fault(("        self.engine = engine", f"        self.engine = engine\n        self.child = {left}")),
+        with_fault(
+            ("import os\n", "import os\nimport subprocess\n"),
+            ("        self.engine = engine", f"        self.engine = engine\n        self.child = {left}"),
+        ),
         tests=("test_closing_leaves_no_process",),
     )
 

@@ -58,22 +58,24 @@ def describe_without(backend: str, modules: list[str]) -> Iterator[Answer]:
     yield {"unavailable": info.unavailable, "fix": info.fix}
 
 
-def load_without(backend: str, modules: list[str], path: str, format: str) -> Iterator[Answer]:
-    """What `load` raises where `modules` are not installed."""
+def load_without(backend: str, modules: list[str], **request: Any) -> Iterator[Answer]:
+    """As `load_each`, where `modules` are not installed."""
     hide(modules)
-    yield from load_each(backend, [path], format)
+    yield from load_each(backend, **request)
 
 
-def load_each(backend: str, paths: list[str], format: str) -> Iterator[Answer]:
-    """What `load` makes of each path: "loaded", or the error's class, whether it is pajamas' own, and its words."""
+def load_each(backend: str, paths: list[str], format: str, options: object) -> Iterator[Answer]:
+    """What `load` makes of each path: no error, or its class, whether it is pajamas' own, and its words."""
     from pajamas.errors import PajamasError
     from pajamas.plugins import PluginHost
     from pajamas.types import Artifact, LoadOptions
+    from pajamas.worker.protocol import from_json
 
     loader = PluginHost().backend(backend)
+    load_options = from_json(options, LoadOptions)
     for path in paths:
         try:
-            session = loader.load(Artifact(path=Path(path), format=format), LoadOptions())
+            session = loader.load(Artifact(path=Path(path), format=format), load_options)
         except PajamasError as error:
             yield {"error": type(error).__name__, "own": True, "words": _words(error), "what": error.what}
         except BaseException as error:  # anything else that escapes is what the parent looks for
@@ -81,6 +83,22 @@ def load_each(backend: str, paths: list[str], format: str) -> Iterator[Answer]:
         else:
             session.close()
             yield {"error": None}
+
+
+def detect_each(backend: str, paths: list[str], behind: int) -> Iterator[Answer]:
+    """What `detect_architecture` makes of each path, with as many bytes behind it, and how many it asks for."""
+    from pajamas.plugins import PluginHost
+    from pajamas.testing.far_files import FarFiles
+
+    detector = PluginHost().backend(backend)
+    for path in paths:
+        files = FarFiles(Path(path), behind)
+        try:
+            found = detector.detect_architecture(files)
+        except BaseException as error:  # whatever it is, it must not escape
+            yield {"failed": _words(error), "served": files.served}
+        else:
+            yield {"answer": None if found is None else repr(found)[:200], "served": files.served}
 
 
 def hide(modules: Iterable[str]) -> None:
@@ -120,7 +138,8 @@ def _words(error: BaseException) -> str:
 def _main() -> None:
     question, place = sys.argv[1:]
     questions: dict[str, Callable[..., Iterator[Answer]]] = {
-        function.__name__: function for function in (import_module, describe, describe_without, load_without, load_each)
+        function.__name__: function
+        for function in (import_module, describe, describe_without, load_without, load_each, detect_each)
     }
     answers = questions[question](**json.load(sys.stdin))
     with open(place, "a", encoding="utf-8") as stream:

@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-SECONDS = 120.0
-"""How long one question may take before its process is killed: generous, for engines that are slow to load."""
+SECONDS = 300.0
+"""How long a process may take for all that it is asked before it is killed: generous, for engines that load slowly."""
 
 
 def ask(question: str, *, seconds: float = SECONDS, **request: Any) -> dict[str, Any]:
@@ -51,6 +51,15 @@ def ask_all(question: str, *, seconds: float = SECONDS, **request: Any) -> list[
         if failed is None and not found:
             failed = "the process ended without an answer" + _last_words(log)
         return found if failed is None else [*found, {"failed": failed}]
+
+
+def ask_each(question: str, paths: Iterable[Path], **request: Any) -> list[dict[str, Any]]:
+    """An answer for each path. One that ends the process, or hangs, has its answer; the rest go on in a new one."""
+    todo = [str(path) for path in paths]
+    answers: list[dict[str, Any]] = []
+    while len(answers) < len(todo):
+        answers += ask_all(question, paths=todo[len(answers) :], **request)
+    return answers[: len(todo)]
 
 
 def same_path() -> Mapping[str, str]:

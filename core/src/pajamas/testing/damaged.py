@@ -9,8 +9,8 @@ import random
 import struct
 from pathlib import Path
 
-FOREIGN = "foreign"
-"""The folder's name, and that of the file that a pickle would make if it were loaded."""
+KEPT = 64 << 20
+"""Bytes of an artifact that are copied at most: what is damaged need not be whole."""
 
 
 class _Trap:
@@ -97,15 +97,42 @@ def write_damaged(root: Path, artifact: Path) -> dict[str, Path]:
     return _damaged_folders(root, artifact) if artifact.is_dir() else _damaged_files(root, artifact)
 
 
+def write_scratched(root: Path, artifact: Path) -> dict[str, Path]:
+    """Write copies of an artifact in which a few bytes are overwritten; some of them may be loaded all the same.
+
+    None of an artifact whose largest file is over 64 MiB.
+    """
+    import shutil
+
+    largest = _largest(artifact)
+    size = largest.stat().st_size
+    found: dict[str, Path] = {}
+    for part in (0.0003, 0.003, 0.03, 0.3, 0.97) if size <= KEPT else ():
+        place = int(size * part)
+        what = f"an artifact whose bytes from {place} on are overwritten"
+        found[what] = root / f"overwritten-{place}{artifact.suffix}"
+        root.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if artifact.is_dir() else shutil.copyfile)(artifact, found[what])
+        with (found[what] / largest.relative_to(artifact)).open("r+b") as stream:
+            stream.seek(place)
+            stream.write(random.Random(place).randbytes(16))
+    return found
+
+
+def _largest(artifact: Path) -> Path:
+    files = [path for path in artifact.rglob("*") if path.is_file()] if artifact.is_dir() else [artifact]
+    return max(files, key=lambda path: path.stat().st_size)
+
+
 def _damaged_files(root: Path, artifact: Path) -> dict[str, Path]:
     root.mkdir(parents=True, exist_ok=True)
-    whole = artifact.read_bytes()
+    with artifact.open("rb") as stream:
+        half = stream.read(min(artifact.stat().st_size // 2, KEPT))
     contents = {
         "an artifact that is empty": b"",
-        "an artifact that ends after 7 bytes": whole[:7],
-        "an artifact that ends halfway": whole[: len(whole) // 2],
-        "an artifact whose first half is random bytes": random.Random(1).randbytes(len(whole) // 2)
-        + whole[len(whole) // 2 :],
+        "an artifact that ends after 7 bytes": half[:7],
+        "an artifact that ends halfway": half,
+        "an artifact that begins with random bytes": random.Random(1).randbytes(4096) + half[4096:],
     }
     found = {"an artifact that is not there": root / f"missing{artifact.suffix}"}
     for what, data in contents.items():
@@ -119,7 +146,7 @@ def _damaged_files(root: Path, artifact: Path) -> dict[str, Path]:
 def _damaged_folders(root: Path, artifact: Path) -> dict[str, Path]:
     import shutil
 
-    largest = max((path for path in artifact.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    largest = _largest(artifact)
     name = largest.relative_to(artifact)
     found = {"an artifact that is not there": root / "missing", "a file where a folder should be": root / "file"}
     root.mkdir(parents=True, exist_ok=True)

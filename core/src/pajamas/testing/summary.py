@@ -51,9 +51,12 @@ def _verdict(own: list[tuple[str, str, Any]]) -> Line:
         return f"  DOES NOT CONFORM: {broken} failed", {"red": True, "bold": True}
     if any(outcome == "skipped" and UNPROVEN in _skip_reason(report) for outcome, _, report in own):
         return "  NOT PROVEN: the engine cannot run here, so most rules were not tried", {"red": True, "bold": True}
+    if stopped := sum(outcome == "skipped" and ": see " in _skip_reason(report) for outcome, _, report in own):
+        return f"  NOT PROVEN: {stopped} tests need what a known fault keeps from them", {"yellow": True, "bold": True}
     if missing := len(TESTS.keys() - run):
         return f"  NOT PROVEN: {missing} of the kit's {len(TESTS)} tests were not run", {"yellow": True, "bold": True}
-    return "  conforms" + (f", with {counts['xfailed']} known faults" if counts["xfailed"] else ""), {"green": True}
+    known = counts["xfailed"]
+    return "  conforms" + (f", with {known} known fault{'s' * (known > 1)}" if known else ""), {"green": True}
 
 
 def _skip_reason(report: Any) -> str:

@@ -63,6 +63,7 @@ class Workers(Group):
             "They may depend on the artifact and the options only.",
         )
 
+    @pytest.mark.usefixtures("session")  # an artifact that does not load is told of by test_the_artifact_loads
     def test_closing_leaves_no_process(self, artifact: Artifact, mark: str) -> None:
         """When a session in a worker is closed, no process is left: neither the worker nor any that it has started."""
         from pajamas.worker.client import WorkerSession
