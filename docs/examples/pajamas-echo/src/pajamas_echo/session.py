@@ -38,12 +38,13 @@ def logits(token_ids: list[int]) -> list[float]:
 
 
 def sample(scores: list[float], sampling: Sampling, generator: random.Random) -> int:
-    """The next token: logit bias, then temperature, top-k and top-p. Without a temperature it is the arg-max."""
+    """The next token: logit bias, then temperature, top-k and top-p. At temperature 0 it is the arg-max; None is 1."""
     scores = [score + sampling.logit_bias.get(token, 0.0) for token, score in enumerate(scores)]
     ranked = sorted(range(N_VOCAB), key=scores.__getitem__, reverse=True)[: sampling.top_k or None]
-    if not sampling.temperature or scores[ranked[0]] == -math.inf:
+    temperature = 1.0 if sampling.temperature is None else sampling.temperature
+    if temperature == 0 or scores[ranked[0]] == -math.inf:
         return ranked[0]
-    weights = [math.exp((scores[token] - scores[ranked[0]]) / sampling.temperature) for token in ranked]
+    weights = [math.exp((scores[token] - scores[ranked[0]]) / temperature) for token in ranked]
     if sampling.top_p is not None:
         kept, wanted = 1, sampling.top_p * sum(weights)
         while kept < len(ranked) and sum(weights[:kept]) < wanted:
@@ -57,6 +58,7 @@ class EchoSession(BaseSession):
     architecture = ARCHITECTURE
     features = FEATURES
     chat_template = "{{ messages[-1]['content'] }}"
+    default_sampling = Sampling(temperature=0.0)
 
     def __init__(self, context_length: int) -> None:
         self.context_length = context_length
