@@ -38,6 +38,8 @@ def test_side_files_of_a_model():
         (["a.safetensors"], {"w": "b.safetensors", "v": "a.safetensors"}, ["a.safetensors", "b.safetensors"]),
         (["a.safetensors"], {"w": "gone.safetensors"}, ["gone.safetensors"]),
         ([PARTS[1], "x.safetensors"], None, PARTS),
+        (["model-00002-of-2.safetensors"], None, ["model-00001-of-2.safetensors", "model-00002-of-2.safetensors"]),
+        (["model-2-of-10.safetensors"], None, [f"model-{n}-of-10.safetensors" for n in range(1, 11)]),
         (["consolidated.safetensors"], None, ["consolidated.safetensors"]),
         (["consolidated.safetensors", "weights.safetensors"], None, ["weights.safetensors"]),
         (["sub/model.safetensors", "model.bin"], None, []),

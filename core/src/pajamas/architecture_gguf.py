@@ -39,8 +39,13 @@ def model_name(files: ModelFiles) -> str | None:
 
     Projectors (`mmproj-*`) and importance matrices are not models.
     """
-    names = {split_names(name)[0] for name in files.sizes() if name.endswith(".gguf") and not _NOT_MODELS.match(name)}
+    names = {split_names(name)[0] for name in files.sizes() if name.endswith(".gguf") and not is_companion(name)}
     return names.pop() if len(names) == 1 else None
+
+
+def is_companion(name: str) -> bool:
+    """Whether a GGUF file is called like one that belongs to a model: projector, importance matrix, draft head."""
+    return _NOT_MODELS.match(name) is not None
 
 
 def scheme_of(header: GGUFHeader) -> str | None:

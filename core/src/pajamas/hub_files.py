@@ -39,6 +39,8 @@ SIDE_FILES = (
 )
 
 _SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.safetensors|\.gguf)")
+# Of a set without an index; most writers pad the numbers to five digits.
+_NUMBERED = re.compile(r"model-(?P<number>\d{1,6})-of-(?P<count>\d{1,6})\.safetensors")
 # What a quantization is called at the end of a file's name: Q4_K_M, IQ3_XXS, UD-Q4_K_XL, TQ1_0, MXFP4, NVFP4, BF16 ...
 _ENCODING = re.compile(
     r"(?:^|[-._/])((?:UD-)?(?:I?Q\d(?:_\w+)?|TQ\d_\d|MXFP4(?:_\w+)?|NVFP4|BF16|FP?16|FP?32))(?=$|[-./])", re.IGNORECASE
@@ -86,9 +88,8 @@ def weight_files(names: Collection[str], index: bytes | None, origin: str) -> li
     if index is not None:
         return _indexed_files(index, origin)
     found = sorted(name for name in names if "/" not in name and name.endswith(".safetensors") and is_safe_name(name))
-    sets = [name for name in found if name.startswith("model-") and _SHARD.fullmatch(name)]
-    if sets:
-        return _all_shards(sets[0])
+    if numbered := next(filter(None, map(_NUMBERED.fullmatch, found)), None):
+        return _numbered_set(numbered)
     return [name for name in found if not name.startswith("consolidated")] or found
 
 
@@ -109,6 +110,13 @@ def _indexed_files(index: bytes, origin: str) -> list[str]:
         if not name.endswith(".safetensors"):
             raise ModelFileError(f"{INDEX} of {origin} is damaged.", f"It names {name!r} as weights.", fix)
     return files
+
+
+def _numbered_set(match: re.Match[str]) -> list[str]:
+    count, digits = int(match["count"]), len(match["number"])
+    if not 1 <= count <= _MOST_SHARDS:
+        return [match[0]]
+    return [f"model-{number:0{digits}d}-of-{match['count']}.safetensors" for number in range(1, count + 1)]
 
 
 def _all_shards(name: str) -> list[str]:

@@ -8,7 +8,7 @@ from pajamas.modelfiles import LocalFiles
 from pajamas.operations.info import info, model_info
 from pajamas.plugins import PluginHost
 from pajamas.source import Source
-from pajamas.types import Artifact
+from pajamas.types import Artifact, BackendInfo
 
 CONFIG = {
     "model_type": "qwen3",
@@ -29,11 +29,26 @@ def folder(tmp_path, write_model):
     return write_model(tmp_path / "small", CONFIG, {"model.embed_tokens.weight": ("BF16", (100, 64))})
 
 
-def _info(folder, dry_run, formats=("gguf", "mlx")):
+def backend(format, *schemes, **fields):
+    return BackendInfo(
+        name=format,
+        engine="none",
+        engine_version=None,
+        formats=(format,),
+        schemes=schemes,
+        features=frozenset(),
+        **fields,
+    )
+
+
+BACKENDS = {"gguf": backend("gguf", "Q4_K_M", "Q3_K_M", "Q6_K"), "mlx": backend("mlx", "4bit", "8bit")}
+
+
+def _info(folder, dry_run, backends=BACKENDS):
     files = LocalFiles(folder)
     source = Source(text=str(folder), kind="folder", path=folder)
     architecture = detect_architecture(files)
-    return model_info(source, files, architecture, cached=folder, formats=formats, dry_run=dry_run)
+    return model_info(source, files, architecture, cached=folder, backends=backends, dry_run=dry_run)
 
 
 def test_every_profile_is_asked_of_every_format(folder):
@@ -71,18 +86,26 @@ def test_bug_in_a_backend_is_not_hidden(folder):
 
 
 def test_card_is_cited(folder):
-    found = _info(folder, None, formats=())
+    found = _info(folder, None, backends={})
 
     assert found.architecture.native_context_length == 32768
     assert found.context_citation == "https://huggingface.co/Qwen/Qwen3-8B"
 
 
 def test_format_without_a_scheme_is_left_out(folder):
-    assert _info(folder, None, formats=("safetensors",)).profiles == ()
+    assert _info(folder, None, backends={"safetensors": backend("safetensors", "4bit")}).profiles == ()
+
+
+def test_what_a_backend_says_of_profiles_counts(folder):
+    own = backend("paper", "thin", profile_schemes={"paper": {"ultra": "thin"}})
+
+    (found,) = _info(folder, lambda target: Artifact(path=folder, format="paper", size=1), {"paper": own}).profiles
+
+    assert (found.profile, found.format, found.scheme, found.artifact.size) == ("ultra", "paper", "thin", 1)
 
 
 def test_operation_on_a_folder(folder):
-    found = info(str(folder), host=PluginHost(disabled=frozenset({"gguf", "mlx", "vllm"})))
+    found = info(str(folder), host=PluginHost(disabled=frozenset({"gguf", "mlx", "vllm", "echo"})))
 
     assert found.size_on_disk == (folder / "model.safetensors").stat().st_size
     assert found.cached == folder

@@ -82,9 +82,9 @@ def _one_line(text: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    """One line with a capital and a full stop; a name or a path at its beginning or end stays as it is."""
+    """One line with a capital and a full stop; a path or a name that is not all letters stays as it is."""
     words = text.split()
-    if words and words[0].isalpha():
+    if words and words[0].isalpha() and not os.path.lexists(words[0]):
         words[0] = words[0][0].upper() + words[0][1:]
     line = " ".join(words)
     return f"{line}." if words and words[-1].strip("()").isalnum() else line

@@ -12,7 +12,7 @@ from pajamas.dispatch import Choice, choose
 from pajamas.errors import PajamasError, TargetExists, UnsupportedFeature, UsageError
 from pajamas.manifest import Manifest, Receipt
 from pajamas.modelfiles import LocalFiles
-from pajamas.operations.detecting import detect, weights_size
+from pajamas.operations.detecting import detect, weight_sizes
 from pajamas.operations.resolving import model_name, resolve_whole
 from pajamas.plugins import PluginHost
 from pajamas.profiles import Target, read_formats, resolve_targets
@@ -155,7 +155,7 @@ def convert(
         folder=folder,
         targets=tuple(targets),
         artifacts=(),
-        source_size=weights_size(files),
+        source_size=sum(weight_sizes(files).values()),
         reasons=tuple(dict.fromkeys(reason for choice in choices for reason in choice.reasons)),
     )
     for target, choice, job in zip(targets, choices, jobs, strict=True):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 
 from pajamas.architecture import detect_architecture
+from pajamas.architecture_gguf import is_companion
 from pajamas.errors import UnsupportedModel
+from pajamas.hub_files import WEIGHT_SUFFIXES, side_files
 from pajamas.modelfiles import ModelFiles
 from pajamas.plugins import PluginHost
 from pajamas.types import Architecture
@@ -41,13 +43,29 @@ def detect(host: PluginHost, files: ModelFiles) -> Architecture:
     if not answers:
         raise UnsupportedModel(
             f"{files.origin} is not a model that pajamas can read.",
-            "It has neither a config.json nor a GGUF header.",
-            "Name a Hugging Face model or a GGUF file.",
+            _why_unknown(files),
+            "Name a Hugging Face model, a GGUF file, or an artifact of an installed backend.",
         )
     return next(iter(answers.values()))
 
 
-def weights_size(files: ModelFiles) -> int:
-    """Bytes of weight files, as they lie in the source."""
+def _why_unknown(files: ModelFiles) -> str:
+    names = files.sizes()
+    ggufs = [name for name in names if name.endswith(".gguf")]
+    if "config.json" in names:
+        return "Its config.json names no model_type."
+    if len(ggufs) == 1 and is_companion(ggufs[0]):
+        return "A projector, an importance matrix or a draft head belongs to a model, and is none itself."
+    if len(ggufs) == 1:
+        return "Its GGUF header names no architecture."
+    if ggufs:
+        return f"It holds {len(ggufs)} GGUF files, and it is not clear which one is meant."
+    return "It has neither a config.json nor a GGUF header, and no installed backend knows it."
+
+
+def weight_sizes(files: ModelFiles) -> dict[str, int]:
+    """Weight files to their bytes; of a format that core does not know, everything that describes no model."""
     sizes = files.sizes()
-    return sum(size for name, size in sizes.items() if name.endswith((".safetensors", ".gguf")))
+    known = {name: size for name, size in sizes.items() if name.endswith(WEIGHT_SUFFIXES)}
+    described = side_files(sizes)
+    return known or {name: size for name, size in sizes.items() if name not in described}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from attrs import frozen
@@ -12,13 +12,14 @@ from pajamas.dispatch import choose
 from pajamas.errors import PajamasError
 from pajamas.model_cards import card_context
 from pajamas.modelfiles import ModelFiles
-from pajamas.operations.detecting import detect, weights_size
+from pajamas.operations.converting import file_suffix
+from pajamas.operations.detecting import detect, weight_sizes
 from pajamas.operations.resolving import model_name, resolve_whole
 from pajamas.plugins import PluginHost
 from pajamas.profiles import PROFILES, Target, resolve_targets
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.source import Source
-from pajamas.types import Architecture, Artifact, QuantizeJob
+from pajamas.types import Architecture, Artifact, BackendInfo, QuantizeJob
 
 CONTEXTS = (4096, 8192, 32768)
 """Context lengths, in tokens, whose memory is predicted."""
@@ -61,7 +62,7 @@ def info(
     """Describe a model. Of weights only headers are read, also over the network.
 
     Args:
-        model: a Hub id, a local folder, an alias, or a GGUF file; None is the default model.
+        model: a Hub id, a local folder, an alias, or an artifact; None is the default model.
         contexts: context lengths whose memory is predicted.
 
     Raises:
@@ -75,6 +76,8 @@ def info(
     name = model_name(host, model, source)
     source, files = hub.open_files(source)
     architecture = detect(host, files)
+    # An artifact in a format of a backend's own is an end, not a source.
+    makers = _makers(host) if source.format in (None, "gguf") else {}
 
     def dry_run(target: Target) -> Artifact:
         job = QuantizeJob(
@@ -83,7 +86,9 @@ def info(
             architecture=architecture,
             format=target.format,
             scheme=target.scheme,
-            output=Path(f"{name.lower()}-{target.scheme.lower()}.{target.format}"),
+            output=Path(
+                f"{name.lower()}-{target.scheme.lower()}{file_suffix(target.format, makers[target.format]) or ''}"
+            ),
             name=name,
             dry_run=True,
             contexts=tuple(contexts),
@@ -93,7 +98,14 @@ def info(
         # A size is arithmetic: the engine need not run here.
         return choose(host, target.format, runnable=False).backend.quantize(job)
 
-    return model_info(source, files, architecture, cached=_cached(files), formats=_formats(host), dry_run=dry_run)
+    return model_info(
+        source,
+        files,
+        architecture,
+        cached=source.path if source.kind == "file" else _cached(files),
+        backends=makers,
+        dry_run=dry_run,
+    )
 
 
 def model_info(
@@ -102,10 +114,13 @@ def model_info(
     architecture: Architecture,
     *,
     cached: Path | None,
-    formats: Sequence[str],
+    backends: Mapping[str, BackendInfo],
     dry_run: Callable[[Target], Artifact],
 ) -> ModelInfo:
     """The record of a model; `dry_run` is asked once for each profile and format.
+
+    Args:
+        backends: each format that is made here, with the backend that makes it.
 
     Whatever of the tree of errors it raises becomes that profile's reason.
     """
@@ -115,20 +130,20 @@ def model_info(
     return ModelInfo(
         source=source,
         architecture=architecture,
-        size_on_disk=weights_size(files),
+        size_on_disk=sum(weight_sizes(files).values()),
         cached=cached,
         profiles=tuple(
-            _estimate(profile, format, dry_run)
+            _estimate(profile, format, info, dry_run)
             for profile in PROFILES
-            for format in formats
-            if format in PROFILES[profile].schemes
+            for format, info in backends.items()
+            if format in PROFILES[profile].schemes or profile in info.profile_schemes.get(format, {})
         ),
         context_citation=card.citation if card else None,
     )
 
 
-def _estimate(profile: str, format: str, dry_run: Callable[[Target], Artifact]) -> ProfileEstimate:
-    (target,) = resolve_targets([format], profile=profile)
+def _estimate(profile: str, format: str, info: BackendInfo, dry_run: Callable[[Target], Artifact]) -> ProfileEstimate:
+    (target,) = resolve_targets([format], profile=profile, backends={format: info})
     artifact = reason = None
     try:
         artifact = dry_run(target)
@@ -139,17 +154,20 @@ def _estimate(profile: str, format: str, dry_run: Callable[[Target], Artifact]) 
 
 def _cached(files: ModelFiles) -> Path | None:
     """The folder or file that all weights are in; small files do not count, `info` itself brings some of them."""
-    weights = [name for name in files.sizes() if name.endswith((".safetensors", ".gguf"))]
+    weights = weight_sizes(files)
     whole = weights and all(files.local_path(name) is not None for name in weights)
     return hub.cache_state(files).path if whole else None
 
 
-def _formats(host: PluginHost) -> list[str]:
-    """The formats that installed backends make, each once."""
-    found: list[str] = []
+def _makers(host: PluginHost) -> dict[str, BackendInfo]:
+    """The formats that installed backends make, those that core knows first, each with the first that makes it."""
+    found: dict[str, BackendInfo] = {}
     for backend in host.working_backends():
         try:
-            found += backend.describe().formats
+            info = backend.describe()
         except PajamasError:  # `pajamas plugins` says what is wrong with it; a model's facts do not depend on it
             continue
-    return list(dict.fromkeys(found))
+        for format in info.formats if info.schemes else ():
+            found.setdefault(format, info)
+    known = PROFILES["balanced"].schemes
+    return dict(sorted(found.items(), key=lambda item: item[0] not in known))

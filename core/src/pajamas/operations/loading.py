@@ -234,7 +234,15 @@ def _of_receipts(
         return Selection(artifact=artifact, choice=choice)
     if not refusals:
         raise ModelNotFound(f"The manifest of {source.text} lists no artifact.", "", "Convert the model again.")
-    raise refusals[0]
+    made = _made_format(host, backend)
+    if backend in (None, *DEVICES) or made in (None, *(receipt.format for _, receipt in receipts)):
+        raise refusals[0]
+    model = receipts[0][1].source.text if (source.path or Path()).joinpath(manifest.FILE_NAME).is_file() else asked
+    raise UnsupportedModel(
+        f"{asked!r} was not converted for backend {backend!r} yet.",
+        f"There is: {', '.join(f'{receipt.format} {receipt.scheme}' for _, receipt in receipts)}.",
+        f"pajamas convert --model {model} --formats {made}   (then run this command again)",
+    ) from refusals[0]
 
 
 def _several(asked: str, format: str, found: list[tuple[Path, Receipt]]) -> UsageError:
@@ -243,14 +251,14 @@ def _several(asked: str, format: str, found: list[tuple[Path, Receipt]]) -> Usag
     names = [str(path) for path, _ in found]
     if all(schemes) and len(set(schemes)) == len(schemes):
         names = [f"{asked}:{scheme}" for scheme in schemes]
-    what = f"{asked} has {len(found)} {format} artifacts."
+    what = f"{asked!r} has {len(found)} {format} artifacts."
     return UsageError(what, "Which one is meant cannot be told.", f"Name one of them: {', '.join(names)}")
 
 
 def _no_such_artifact(asked: str, scheme: str, there: list[str]) -> ModelNotFound:
     model = asked.removesuffix(f":{scheme}")
     return ModelNotFound(
-        f"{model} has no artifact of the scheme {scheme}.",
+        f"{model!r} has no artifact of the scheme {scheme}.",
         f"It has: {', '.join(there)}." if there else "It was not converted yet.",
         f"pajamas convert --model {model} --precision {scheme.lower()}",
     )
@@ -263,11 +271,20 @@ def _choose_or_convert(
     try:
         return choose(host, format, backend, needs)
     except Unsupported as error:
-        if format != "safetensors" or (backend in DEVICES and error.what.startswith("There is no")):
+        made = _made_format(host, backend)
+        if format != "safetensors" or made is None or (backend in DEVICES and error.what.startswith("There is no")):
             raise
         named = backend if backend and backend not in DEVICES else "gguf"
         raise UnsupportedModel(
-            f"{model} is a Hugging Face model, and must be converted first.",
+            f"{model!r} is a Hugging Face model, and must be converted first.",
             f"Backend {named!r} does not load it as it is.",
-            f"pajamas convert --model {model} --formats {named}   (then run this command again)",
+            f"pajamas convert --model {model} --formats {made}   (then run this command again)",
         ) from error
+
+
+def _made_format(host: PluginHost, backend: str | None) -> str | None:
+    """What the backend that was named makes of a source model, if it makes anything; GGUF where none was named."""
+    if backend is None or backend in DEVICES:
+        return "gguf"
+    info = host.backend(backend).describe()
+    return info.formats[0] if info.schemes and info.formats else None

@@ -60,7 +60,7 @@ def resolve_whole(host: PluginHost, model: str | Path | None) -> Source:
     source = resolve(host, model)
     if source.kind == "folder" and source.quant:
         raise UsageError(
-            f"{model} names an artifact, and here the model itself is asked for.",
+            f"{str(model)!r} names an artifact, and here the model itself is asked for.",
             f"{source.text} is a folder, and :{source.quant} one of the artifacts made from it.",
             f"Leave :{source.quant} out, or name the artifact's file.",
         )
