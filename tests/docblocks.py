@@ -2,8 +2,9 @@
 
 Python is executed; `sh` blocks of pajamas commands are run; `console` blocks too, and what they show is compared (`...`
 stands for anything); `toml` and `json` are parsed. A comment on the line above a block says otherwise:
-`<!-- file: NAME -->` writes the block into the page's folder, and `<!-- not run: REASON -->` leaves it alone.
-`pip install -e .` builds the folder's wheel with what is here, and unpacks it where later commands of the page find it.
+`<!-- file: NAME -->` writes the block, or the file that is included whole, into the page's folder, where commands use
+it; `<!-- not run: REASON -->` leaves it alone. `pip install -e .` builds the folder's wheel with what is here, and
+unpacks it where later commands of the page find it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from pathlib import Path
 
 from sybil import Example, Region, Sybil
 from sybil.evaluators.python import PythonEvaluator
@@ -24,10 +26,11 @@ from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 import cliprogram
 
 PROGRAMS = ("pajamas", "llama-pajamas-quant", "llama-pajamas-run")
-HELPERS = ("python", "cat", "echo", "ls", "cd", "export", "mkdir", "printf")
+HELPERS = ("python", "cat", "echo", "ls", "cd", "export", "mkdir", "touch", "printf")
 """Commands that may stand beside ours."""
 INSTALL = "pip install -e ."
 _MARK = re.compile(r"<!-- (?P<what>not run|file): (?P<value>.+?) -->\s*\Z")
+_INCLUDE = re.compile(r"^ *<!-- file: (?P<name>.+?) -->\n *\[include\]\((?P<path>.+?)\)$", re.MULTILINE)
 _python = PythonEvaluator()
 
 
@@ -41,18 +44,31 @@ def parse(path):
 
 
 def _blocks(document):
+    for match in _INCLUDE.finditer(document.text):
+        yield Region(match.start(), match.end(), match.groupdict(), _copy)
     for region in FencedCodeBlockLexer(language="[^\n]*")(document):
         mark = _MARK.search(document.text[: region.start])
         region.lexemes["mark"] = (mark["what"], mark["value"]) if mark else ("", "")
         yield Region(region.start, region.end, region.lexemes["source"], evaluate, region.lexemes)
 
 
+def _copy(example: Example):
+    source = Path(example.path).parent / example.parsed["path"]
+    _write(example.namespace["folder"] / example.parsed["name"], source.read_text(encoding="utf-8"))
+
+
+def _write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
 def evaluate(example: Example):
     what, value = example.region.lexemes["mark"]
     language, folder = example.region.lexemes["language"], example.namespace["folder"]
     if what == "file":
-        (folder / value).parent.mkdir(parents=True, exist_ok=True)
-        (folder / value).write_text(example.parsed, encoding="utf-8")
+        _write(folder / value, example.parsed)
+    if what and language == "python":
+        compile(example.parsed, f"{example.path}:{example.line}", "exec")
     if what == "not run" or (what == "file" and language == "python"):
         return  # a file is run by the commands that use it
     kinds = {"python": _python, "sh": _shell, "console": _console, "toml": _toml, "json": _json}
@@ -94,13 +110,13 @@ def _console(example):
 
 
 def matches(wanted, shown):
-    """Whether `shown` is what the page says, with `...` for anything and spaces at the ends of lines left out."""
+    """Whether `shown` is what the page says: `...` is anything, and how wide columns are does not count."""
     pattern = ".*".join(re.escape(part) for part in re.split(r"\.\.\.", _trimmed(wanted)))
     return re.fullmatch(pattern, _trimmed(shown), re.DOTALL) is not None
 
 
 def _trimmed(text):
-    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+    return "\n".join(re.sub(r"(?<=\S) {2,}", "  ", line.rstrip()) for line in text.strip().splitlines())
 
 
 def _commands(source):
