@@ -63,7 +63,7 @@ def quantize(job):
 
 @hookimpl
 def load(artifact, options):
-    from pajamas.errors import EngineMissing, ModelFileError
+    from pajamas.errors import DeviceNotFound, EngineMissing, ModelFileError
 
     if artifact.format != "paper":
         return None
@@ -71,9 +71,11 @@ def load(artifact, options):
         import paper_engine
     except ModuleNotFoundError as error:
         raise EngineMissing("paper is not installed", "", "pip install paper-engine") from error
+    if options.device not in (None, "cpu"):
+        raise DeviceNotFound(f"There is no {options.device} here.", "Paper needs none.", "Use cpu.")
     try:
-        content = json.loads((artifact.path / "weights.json").read_bytes())
-        content["model"]
+        data = (artifact.path / "weights.json").read_bytes()
+        json.loads(data)["model"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelFileError(f"{artifact.path} cannot be read", str(error), "convert again") from error
     return Session(paper_engine)

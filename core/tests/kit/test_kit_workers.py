@@ -22,7 +22,7 @@ from kit_backend import with_fault
     ],
 )  # fmt: skip
 def test_one_fault_breaks_one_rule(check, change, test, words):
-    run = check(with_fault(change), tests=("Static", "Loading", "Workers"))
+    run = check(with_fault(change), tests=("Loading", "Workers"))
 
     assert list(run.failed) == [test]
     assert words in run.failed[test]

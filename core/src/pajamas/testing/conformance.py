@@ -18,7 +18,7 @@ from pajamas.testing.features import Features
 from pajamas.testing.generating import Generating
 from pajamas.testing.group import UNPROVEN
 from pajamas.testing.honesty import Honesty
-from pajamas.testing.hook_functions import describe, implementations
+from pajamas.testing.hook_functions import call, implementations
 from pajamas.testing.loading import Loading
 from pajamas.testing.quantizing import Quantizing
 from pajamas.testing.scoring import Scoring
@@ -101,7 +101,7 @@ class BackendConformance(
         from pajamas.types import BackendInfo
 
         try:
-            record = describe(hooks)
+            record = call(hooks, "describe", thorough=False)
         except Exception as error:  # whatever it raises, test_describes_itself reports it
             pytest.skip(f"describe fails ({type(error).__name__}): see test_describes_itself")
         if not isinstance(record, BackendInfo):

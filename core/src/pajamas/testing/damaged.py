@@ -93,7 +93,10 @@ def hostile_gguf_headers() -> dict[str, bytes]:
 
 
 def write_damaged(root: Path, artifact: Path) -> dict[str, Path]:
-    """Write damaged copies of an artifact, none of which can be loaded; what they are, to their paths."""
+    """Write damaged copies of an artifact, none of which can be loaded; what they are, to their paths.
+
+    If `root / "unpickled"` appears, somebody has loaded a pickle.
+    """
     return _damaged_folders(root, artifact) if artifact.is_dir() else _damaged_files(root, artifact)
 
 
@@ -132,6 +135,7 @@ def _damaged_files(root: Path, artifact: Path) -> dict[str, Path]:
         "an artifact that is empty": b"",
         "an artifact that ends after 7 bytes": half[:7],
         "an artifact that ends halfway": half,
+        "an artifact that is a pickle": pickle.dumps(_Trap(root / "unpickled")),
         "an artifact that begins with random bytes": random.Random(1).randbytes(4096) + half[4096:],
     }
     found = {"an artifact that is not there": root / f"missing{artifact.suffix}"}
@@ -161,6 +165,8 @@ def _damaged_folders(root: Path, artifact: Path) -> dict[str, Path]:
         stream.truncate(largest.stat().st_size // 2)
     copy("an artifact whose weights are empty").joinpath(name).write_bytes(b"")
     copy("an artifact whose weights are random bytes").joinpath(name).write_bytes(random.Random(1).randbytes(4096))
+    trap = pickle.dumps(_Trap(root / "unpickled"))
+    copy("an artifact whose weights are a pickle").joinpath(name).write_bytes(trap)
     copy("an artifact without its weights").joinpath(name).unlink()
     if (artifact / "config.json").is_file():
         copy("an artifact whose config.json is not JSON").joinpath("config.json").write_bytes(b"{")

@@ -43,6 +43,12 @@ class Errors(Group):
                 "Give it at least `what`: one line that names the file.",
             )
 
+        require(
+            not (tmp_path / "damaged" / "unpickled").exists(),
+            "`load` unpickles what it is given.",
+            "Never unpickle: a pickle runs what it says. Read weights as safetensors or a format of plain data.",
+        )
+
     def test_describe_names_a_missing_engine(self, info: BackendInfo) -> None:
         """Where the engine is not installed, `describe` says so, and `fix` is the pip command.
 

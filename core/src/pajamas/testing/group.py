@@ -8,6 +8,9 @@ import pytest
 
 from pajamas.types import LoadOptions
 
+DEVICES = ("cuda", "metal", "cpu")
+"""The words for devices."""
+
 UNPROVEN = "not proven, the engine cannot run here"
 """How the reason of a skip begins that leaves the backend unproven."""
 

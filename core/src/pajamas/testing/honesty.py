@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from pajamas.testing.group import Group, require
+from pajamas.testing.group import DEVICES, Group, require
 from pajamas.types import Feature
 
 if TYPE_CHECKING:
     from pajamas.types import BackendInfo
-
-DEVICE_WORDS = ("cuda", "metal", "cpu")
 
 
 class Honesty(Group):
@@ -42,8 +40,8 @@ class Honesty(Group):
                 f"Return a tuple of names; a backend without {field} can never be chosen.",
             )
             require(len(set(values)) == len(values), f"describe says {field}={values!r}.", "Name each once.")
-        strange = [device for device in record.devices if device not in DEVICE_WORDS]
-        require(not strange, f"describe says devices={record.devices!r}.", f"Devices are: {', '.join(DEVICE_WORDS)}.")
+        strange = [device for device in record.devices if device not in DEVICES]
+        require(not strange, f"describe says devices={record.devices!r}.", f"Devices are: {', '.join(DEVICES)}.")
 
     def test_declares_known_features(self, record: BackendInfo) -> None:
         """Every declared feature is a member of `Feature`, in a frozenset."""

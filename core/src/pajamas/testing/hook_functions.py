@@ -20,15 +20,16 @@ def implementations(plugin: object) -> dict[str, tuple[Callable[..., Any], dict[
     return found
 
 
-def describe(plugin: object) -> Any:
-    """What the plugin's own `describe` returns, whatever it is.
+def call(plugin: object, hook: str, **arguments: Any) -> Any:
+    """What the plugin's own implementation of a hook returns, given those of the arguments that it names.
 
     Raises:
         LookupError: it has none.
         Exception: what it raises.
     """
     found = implementations(plugin)
-    if "describe" not in found:
-        raise LookupError("there is no hook `describe`")
-    function = found["describe"][0]
-    return function(thorough=False) if "thorough" in inspect.signature(function).parameters else function()
+    if hook not in found:
+        raise LookupError(f"there is no hook `{hook}`")
+    function = found[hook][0]
+    named = inspect.signature(function).parameters
+    return function(**{name: value for name, value in arguments.items() if name in named})
