@@ -57,7 +57,7 @@ class _Recorder:
 def run_pytest(tmp_path):
     """`run_pytest(source)`: a test module with that source, in a project of its own, or the named tests of it."""
 
-    def run(source, *, tests=(), ini=""):
+    def run(source, *, tests=(), ini="", options=()):
         place = tmp_path / "project"
         place.mkdir(exist_ok=True)
         (place / "pytest.ini").write_text(f"[pytest]\n{ini}\n")
@@ -67,7 +67,9 @@ def run_pytest(tmp_path):
         before = set(sys.modules)
         recorder, printed = _Recorder(), io.StringIO()
         with redirect_stdout(printed):
-            code = pytest.main([*chosen, *OPTIONS, f"--rootdir={place}", f"-c{place / 'pytest.ini'}"], [recorder])
+            code = pytest.main(
+                [*chosen, *OPTIONS, *options, f"--rootdir={place}", f"-c{place / 'pytest.ini'}"], [recorder]
+            )
         for module in set(sys.modules) - before:
             if str(tmp_path) in str(getattr(sys.modules[module], "__file__", "")):
                 del sys.modules[module]
@@ -84,7 +86,7 @@ def run_kit(run_pytest):
     imported into the test class's module but `BackendConformance` and `pytest`.
     """
 
-    def run(backend, body="", *, tests=(), head="", ini=""):
+    def run(backend, body="", *, tests=(), head="", **options):
         name = f"Test{backend.capitalize()}"
         source = (
             "import pytest\nfrom pajamas.testing import BackendConformance\n\n"
@@ -92,7 +94,7 @@ def run_kit(run_pytest):
             + f"\n\nclass {name}(BackendConformance):\n    backend = {backend!r}\n"
             + textwrap.indent(textwrap.dedent(body), "    ")
         )
-        return run_pytest(source, tests=[f"{name}::{test}" for test in tests], ini=ini)
+        return run_pytest(source, tests=[f"{name}::{test}" for test in tests], **options)
 
     return run
 

@@ -75,6 +75,22 @@ def test_formats_are_told_apart_by_what_is_declared(check, field, words):
     assert words in run.failed["test_formats_can_be_told_apart"]
 
 
+@pytest.mark.parametrize(
+    ("begin", "words"),
+    [
+        ('    if thorough:\n        raise OSError("the engine fell over")\n', "the engine fell over"),
+        ('    if thorough:\n        return BackendInfo(name="x", engine="x", engine_version=None, formats=("x",), '
+         "schemes=(), features=frozenset())\n", "with thorough=True"),
+        ("    import os\n    thorough and os.abort()\n", "SIGABRT"),
+    ],
+)  # fmt: skip
+def test_a_thorough_description_may_not_differ(check, begin, words):
+    run = check(with_fault(("def describe():\n", f"def describe(thorough):\n{begin}")), tests=("Honesty",))
+
+    assert list(run.failed) == ["test_a_thorough_description_agrees"]
+    assert words in run.failed["test_a_thorough_description_agrees"]
+
+
 def test_what_is_unavailable_says_what_to_do(check):
     source = with_fault(("unavailable=None if here else", "unavailable="), ('fix="" if here else', 'fix="" and'))
 

@@ -75,3 +75,18 @@ def test_the_summary_counts_by_group_and_gives_the_reasons(check):
     assert "xfailed: a known fault (test_the_artifact_loads)" in run.text
     assert "skipped: there is no session: see test_the_artifact_loads (test_" in run.text
     assert "NOT PROVEN: 3 tests need what a known fault keeps from them" in run.text
+
+
+def test_the_kit_does_not_run_without_its_plugin(check):
+    run = check(with_fault(), tests=("test_registers",), options=("-pno:pajamas",))
+
+    assert "is switched off" in run.failed["test_registers"]
+
+
+def test_a_model_that_is_not_here_says_what_to_install(check, monkeypatch):
+    monkeypatch.setenv("PAJAMAS_DISABLE_PLUGINS", "tiny")
+
+    run = check(with_fault(), tests=("Loading",))
+
+    assert list(run.failed) == ["test_the_model_becomes_an_artifact"]
+    assert "pip install pajamas-tiny" in run.failed["test_the_model_becomes_an_artifact"]

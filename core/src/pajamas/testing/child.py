@@ -13,6 +13,9 @@ from typing import Any
 
 Answer = dict[str, Any]
 
+SAME = ("name", "engine", "formats", "schemes", "scheme_aliases")
+"""Fields of a description that do not depend on whether the engine was tried."""
+
 
 def import_module(module: str) -> Iterator[Answer]:
     """Which modules importing `module` brings along."""
@@ -28,8 +31,8 @@ def import_module(module: str) -> Iterator[Answer]:
     yield {"modules": sorted(set(sys.modules) - before)}
 
 
-def describe(entry: str) -> Iterator[Answer]:
-    """What type `describe` of an entry point's plugin returns, in how many seconds, and which modules it loads."""
+def describe(entry: str, thorough: bool = False) -> Iterator[Answer]:
+    """What `describe` of an entry point's plugin returns, in how many seconds, and which modules it loads."""
     import pajamas.plugins  # noqa: F401  # what is loaded whenever a plugin is
     from pajamas.testing.hook_functions import call
 
@@ -37,12 +40,17 @@ def describe(entry: str) -> Iterator[Answer]:
     before = set(sys.modules)
     began = time.perf_counter()
     try:
-        info = call(plugin, "describe", thorough=False)
+        info = call(plugin, "describe", thorough=thorough)
     except Exception as error:  # the plugin's fault, told by the parent
         yield {"failed": _words(error)}
         return
     seconds = time.perf_counter() - began
-    yield {"seconds": seconds, "modules": sorted(set(sys.modules) - before), "type": type(info).__name__}
+    yield {
+        "seconds": seconds,
+        "modules": sorted(set(sys.modules) - before),
+        "type": type(info).__name__,
+        "record": {name: str(getattr(info, name, None)) for name in SAME},
+    }
 
 
 def describe_without(backend: str, modules: list[str]) -> Iterator[Answer]:

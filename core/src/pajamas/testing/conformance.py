@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -53,8 +54,10 @@ class BackendConformance(
 
     @pytest.fixture(scope="class")
     @classmethod
-    def kit_home(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    def kit_home(cls, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         """A folder of this test class's own; the user's model store and configuration are out of sight."""
+        if not pytestconfig.pluginmanager.is_registered(sys.modules.get("pajamas.testing.plugin")):
+            pytest.fail("The pytest plugin `pajamas` is switched off.\nHow to mend it: Leave out `-p no:pajamas`.")
         home = tmp_path_factory.mktemp("kit")
         (home / "config.toml").touch()
         with pytest.MonkeyPatch.context() as patch:

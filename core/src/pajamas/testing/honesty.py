@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
+from importlib.metadata import entry_points
+from types import ModuleType
 from typing import TYPE_CHECKING
 
+from pajamas.testing.children import ask
 from pajamas.testing.group import DEVICES, Group, require
+from pajamas.testing.hook_functions import implementations
 from pajamas.types import Feature
 
 if TYPE_CHECKING:
@@ -89,6 +94,28 @@ class Honesty(Group):
             "Give the reason in one line, or None if there is none.",
         )
         require(record.fix.strip(), f"describe says {record.unavailable!r} and no fix.", "Set `fix`: pip install ...")
+
+    def test_a_thorough_description_agrees(self, hooks: ModuleType, record: BackendInfo) -> None:
+        """`describe(thorough=True)` tries the engine, and says the same of name, engine, formats and schemes.
+
+        `pajamas doctor` asks so. A backend whose `describe` does not name the argument passes by definition.
+        """
+        if "thorough" not in inspect.signature(implementations(hooks)["describe"][0]).parameters:
+            return
+        entry = next(point for point in entry_points(group="pajamas.backends") if point.name == self.backend)
+        answer = ask("describe", entry=entry.value, thorough=True)
+        require(
+            "failed" not in answer,
+            f"describe(thorough=True) fails: {answer.get('failed')}.",
+            "Say in `unavailable` what is wrong with the engine, and try it in a child process if it could crash.",
+        )
+        for name, value in answer["record"].items():
+            quick = str(getattr(record, name))
+            require(
+                value == quick,
+                f"describe says {name}={quick}, and with thorough=True {value}.",
+                "Let only devices, features, notes and what is unavailable depend on trying the engine.",
+            )
 
     def test_formats_can_be_told_apart(self, record: BackendInfo) -> None:
         """What tells a format by its files, and what a profile means, speak of declared formats and schemes only.
