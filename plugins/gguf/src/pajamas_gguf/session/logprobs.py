@@ -14,13 +14,24 @@ if TYPE_CHECKING:
 
     from pajamas_gguf.session.model import Model
 
+_TILE = 1 << 18
+
 
 def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """float32 [..., vocabulary]: logits - log(sum(exp(logits))), the sum taken in double precision."""
-    shifted: NDArray[np.float32] = logits - logits.max(axis=-1, keepdims=True)
-    total = np.exp(shifted).sum(axis=-1, keepdims=True, dtype=np.float64)
-    shifted -= np.log(total).astype(np.float32)
-    return shifted
+    result = np.empty_like(logits)
+    vocabulary = logits.shape[-1]
+    # Some rows at a time: what they leave in between stays in the processor's cache, which is a third of the time.
+    count = max(1, _TILE // vocabulary)
+    given, normalised = logits.reshape(-1, vocabulary), result.reshape(-1, vocabulary)
+    scratch = np.empty((min(count, len(given)), vocabulary), np.float32)
+    for start in range(0, len(given), count):
+        rows = normalised[start : start + count]
+        exponentials = scratch[: len(rows)]
+        np.subtract(given[start : start + count], given[start : start + count].max(axis=1, keepdims=True), out=rows)
+        np.exp(rows, out=exponentials)
+        rows -= np.log(exponentials.sum(axis=1, keepdims=True, dtype=np.float64)).astype(np.float32)
+    return result
 
 
 class TokenLogprobs:
