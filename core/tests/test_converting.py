@@ -12,16 +12,6 @@ from pajamas.operations.detecting import detect
 from pajamas.plugins import PluginHost
 from plugin_dists import backend_source, write_dist
 
-MAKES = """
-@hookimpl
-def quantize(job):
-    if job.format != "{format}":
-        return None
-    if not job.dry_run:
-        job.output.mkdir(parents=True)
-        (job.output / "config.json").write_text("{{}}")
-    return Artifact(path=job.output, format=job.format, scheme=job.scheme, size=2, parameters=1)
-"""
 FAILS = """
 @hookimpl
 def quantize(job):
@@ -38,25 +28,19 @@ def body(text: str) -> str:
 @pytest.fixture
 def host(dists):
     write_dist(
-        dists,
-        "pajamas-paper",
-        backend_source("paper", schemes=("thin",)) + body(MAKES.format(format="paper")),
-        entry="paper",
-    )
-    write_dist(
         dists, "pajamas-slab", backend_source("slab", format="slab", schemes=("thick",)) + body(FAILS), entry="slab"
     )
-    return PluginHost(disabled=frozenset({"gguf"}))
+    return PluginHost()
 
 
 def test_the_failure_of_one_format_does_not_lose_the_other(host, tmp_path):
     folder = tmp_path / "out"
 
-    result = convert("tiny", folder, ["slab", "paper"], "thick:thin", host=host)
+    result = convert("tiny", folder, ["slab", "echo"], "thick:plain", host=host)
 
-    assert [artifact.format for artifact in result.artifacts] == ["paper"]
+    assert [artifact.format for artifact in result.artifacts] == ["echo"]
     assert isinstance(result.failures["slab"], EngineError)
-    assert [receipt.path for receipt in manifest.read(folder).artifacts] == ["paper"]
+    assert [receipt.path for receipt in manifest.read(folder).artifacts] == ["echo/tiny-plain.echo"]
 
 
 def test_the_failure_of_all_is_raised(host, tmp_path):
@@ -70,14 +54,14 @@ def test_an_existing_folder_is_refused_before_any_format_is_made(host, tmp_path)
     (tmp_path / "slab/mine").touch()
 
     with pytest.raises(TargetExists):
-        convert("tiny", tmp_path, ["paper", "slab"], "thin:thick", host=host)
+        convert("tiny", tmp_path, ["echo", "slab"], "plain:thick", host=host)
 
-    assert not (tmp_path / "paper").exists()
+    assert not (tmp_path / "echo").exists()
 
 
 def test_a_backend_that_does_not_make_the_format_is_refused(host, tmp_path):
-    with pytest.raises(UnsupportedFeature, match="does not take paper"):
-        convert("tiny", tmp_path / "out", ["paper"], "thin", backend="slab", host=host)
+    with pytest.raises(UnsupportedFeature, match="does not take echo"):
+        convert("tiny", tmp_path / "out", ["echo"], "plain", backend="slab", host=host)
 
 
 def detects(name: str, layers: int) -> str:
@@ -135,8 +119,8 @@ def test_validate_is_refused_whatever_plugin_is_called_so(dists, tmp_path):
 
 
 def test_the_result_says_why_these_backends(host, tmp_path):
-    result = convert("tiny", tmp_path / "out", "paper, slab", "thin:thick", dry_run=True, host=host)
+    result = convert("tiny", tmp_path / "out", "echo, slab", "plain:thick", dry_run=True, host=host)
 
-    assert "paper takes it and runs on cpu: chosen." in result.reasons
+    assert "echo takes it and runs on cpu: chosen." in result.reasons
     assert "slab takes it and runs on cpu: chosen." in result.reasons
     assert len(set(result.reasons)) == len(result.reasons)

@@ -23,7 +23,7 @@ def about_backends(host):
 def test_a_disabled_backend_is_not_missing(installed):
     found = about_backends(PluginHost(disabled=installed))
 
-    assert "gguf: disabled by PAJAMAS_DISABLE_PLUGINS" in found.finding
+    assert "echo: disabled by PAJAMAS_DISABLE_PLUGINS" in found.finding
     assert found.fix == "Unset PAJAMAS_DISABLE_PLUGINS."
     assert found.state == "problem"
 

@@ -92,10 +92,10 @@ def test_what_cannot_be_embedded_is_refused_before_a_model_is_looked_for(request
         core.run("embed", model="Nobody/Nothing", **request_)
 
 
-@pytest.mark.parametrize("operation", ["info", "pull", "convert"])
-def test_a_path_that_is_not_there_is_not_asked_of_the_hub(operation, tmp_path):
+@pytest.mark.parametrize(("operation", "options"), [("info", {}), ("pull", {}), ("convert", {"formats": "echo"})])
+def test_a_path_that_is_not_there_is_not_asked_of_the_hub(operation, options, tmp_path):
     with pytest.raises(ModelNotFound, match="no file or folder"):
-        core.run(operation, model=tmp_path / "Org/Name")
+        core.run(operation, model=tmp_path / "Org/Name", **options)
 
 
 def test_verify_takes_a_host_like_every_operation(tmp_path):

@@ -28,6 +28,14 @@ def test_names_in_an_error_stay_as_they_are(capsys, text):
     assert capsys.readouterr().err == f"Error: {text}\n"
 
 
+def test_a_path_at_the_beginning_keeps_its_letters(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    output.show_error(ModelNotFound("models is not one model", "nothing is there"))
+
+    assert capsys.readouterr().err == "Error: models is not one model.\n  Why: Nothing is there.\n"
+
+
 def test_text_of_others_cannot_steer_the_terminal(capsys):
     output.show_error(ModelNotFound("tensor '\x1b[2Jblk\x07'"))
     output.say("name\x9b31m")

@@ -74,11 +74,11 @@ def test_a_misspelt_command_is_a_usage_error_with_a_hint():
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        (("convert", "--profile", "fast", "--model", "tiny"), 2),
+        (("convert", "--formats", "echo", "--profile", "fast", "--model", "tiny"), 2),
         (("generate", "--model", "./no-such-file.gguf", "hello"), 3),
         (("verify", "no-such-folder"), 3),
         (("--backend", "papyrus", "generate", "--model", "tiny", "hello"), 2),
-        (("--backend", "gguf", "list"), 2),
+        (("--backend", "echo", "list"), 2),
         (("generate", "--model", "", "hello"), 2),
         (("generate", "--model", "tiny", "--temperature", "nan", "hello"), 2),
         (("generate", "--model", "tiny", "  "), 2),

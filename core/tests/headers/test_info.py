@@ -111,3 +111,21 @@ def test_operation_on_a_folder(folder):
     assert found.cached == folder
     assert found.source.name == "small"
     assert found.profiles == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("mmproj-x.gguf", b"GGUF", "belongs to a model"),
+        ("model-imatrix.gguf", b"GGUF", "belongs to a model"),
+        ("config.json", b"{}", "names no model_type"),
+        ("notes.txt", b"", "neither a config.json nor a GGUF header"),
+    ],
+)
+def test_what_is_no_model_says_why(tmp_path, name, content, why):
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(UnsupportedModel) as caught:
+        info(tmp_path)
+
+    assert why in caught.value.why

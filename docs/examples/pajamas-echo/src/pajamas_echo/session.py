@@ -42,7 +42,7 @@ def sample(scores: list[float], sampling: Sampling, generator: random.Random) ->
     scores = [score + sampling.logit_bias.get(token, 0.0) for token, score in enumerate(scores)]
     ranked = sorted(range(N_VOCAB), key=scores.__getitem__, reverse=True)[: sampling.top_k or None]
     temperature = 1.0 if sampling.temperature is None else sampling.temperature
-    if temperature == 0 or scores[ranked[0]] == -math.inf:
+    if temperature == 0 or math.isinf(scores[ranked[0]]):
         return ranked[0]
     weights = [math.exp((scores[token] - scores[ranked[0]]) / temperature) for token in ranked]
     if sampling.top_p is not None:
@@ -54,6 +54,8 @@ def sample(scores: list[float], sampling: Sampling, generator: random.Random) ->
 
 
 class EchoSession(BaseSession):
+    """Generation and scores, both from `logits`."""
+
     backend = "echo"
     architecture = ARCHITECTURE
     features = FEATURES
