@@ -67,6 +67,7 @@ class PluginLoader:
         """
         from pajamas.examination import Examination, examine
 
+        entries = list(entries)
         found: dict[PluginEntry, Examination] = {}
         sound = []
         for entry in entries:
@@ -79,7 +80,8 @@ class PluginLoader:
         tried = examine(sound, disabled=self._disabled, thorough=thorough)
         if tried and not thorough:  # whether an engine works is another question than whether the plugin does
             verdicts.remember({entry: result.problem if result.harmful else None for entry, result in tried.items()})
-        return found | tried
+        found |= tried
+        return {entry: found[entry] for entry in entries}
 
     def load(self, group: str, name: str) -> Any:
         """Import one entry point, once; one with hooks is registered.
