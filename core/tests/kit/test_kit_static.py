@@ -11,6 +11,7 @@ def test_a_sound_backend_passes(check):
     run = check(with_fault())
 
     assert (run.failed, run.skipped, run.refused) == ({}, {}, "")
+    assert run.passed[0] == "test_registers"
     assert len(run.passed) >= 20
 
 

@@ -13,7 +13,8 @@ from pajamas.testing.group import Group, require
 from pajamas.worker.protocol import to_json
 
 if TYPE_CHECKING:
-    from pajamas.types import Artifact, BackendInfo
+    from pajamas.backend import Backend
+    from pajamas.types import Artifact
 
 
 class Errors(Group):
@@ -49,13 +50,13 @@ class Errors(Group):
             "Never unpickle: a pickle runs what it says. Read weights as safetensors or a format of plain data.",
         )
 
-    def test_describe_names_a_missing_engine(self, info: BackendInfo) -> None:
+    def test_describe_names_a_missing_engine(self, registered: Backend) -> None:
         """Where the engine is not installed, `describe` says so, and `fix` is the pip command.
 
         The class's `engine_modules` are hidden for it, and with them the distributions that they came in.
         """
         self._needs_modules()
-        answer = ask("describe_without", backend=self.backend, modules=self.engine_modules)
+        answer = ask("describe_without", backend=registered.name, modules=self.engine_modules)
         require(
             "failed" not in answer,
             f"Without {', '.join(self.engine_modules)} describe fails: {answer.get('failed')}",

@@ -50,10 +50,13 @@ class ConformanceClass(pytest.Class):
         if found := problems(self.obj):
             raise self.CollectError("\n".join(found))
         restore_rules(self.obj)
-        for item in super().collect():
-            if isinstance(item, pytest.Function) and item.originalname in _rules():
+        order = list(_rules())
+        names = {item: getattr(item, "originalname", "") for item in super().collect()}
+        for item, name in names.items():
+            if isinstance(item, pytest.Function) and name in order:
                 item.user_properties.append((PROPERTY, [self.name, self.obj.backend, _group(item)]))
-            yield item
+        # Simple rules first: pytest would begin with the last group. A class's own tests come after the kit's.
+        return sorted(names, key=lambda item: order.index(names[item]) if names[item] in order else len(order))
 
     def funcnamefilter(self, name: str) -> bool:
         """The kit's tests are collected whatever the project's own are called."""
