@@ -7,6 +7,8 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "core/tests")]
 
+from wheelhouse import install, pip, wheels  # noqa: E402, F401  importable only after the line above; fixtures
+
 
 @pytest.fixture(scope="session")
 def cli_home(tmp_path_factory):

@@ -7,7 +7,14 @@ import shutil
 import pytest
 
 import pajamas
-from pajamas.errors import ModelNotFound, TargetExists, UnsupportedFeature, UnsupportedModel, UsageError
+from pajamas.errors import (
+    ModelNotFound,
+    PluginLoadError,
+    TargetExists,
+    UnsupportedFeature,
+    UnsupportedModel,
+    UsageError,
+)
 from pajamas.operations.loading import select
 from pajamas.plugins import PluginHost
 from plugin_dists import write_dist
@@ -175,3 +182,14 @@ def test_a_folder_with_safetensors_is_a_source_model_whatever_else_lies_there(di
 
     with pytest.raises(UnsupportedModel, match="must be converted first"):
         select(tmp_path / "pots", host=PluginHost())
+
+
+@pytest.mark.parametrize("suffixes", [[".pot"], {".pot": 3}, {".pot"}])
+def test_a_backend_that_declares_nonsense_claims_nothing(dists, tmp_path, suffixes):
+    claim(dists, "clay", "clay", suffixes)
+    claim(dists, "mud", "mud", {".pot": "mud"})
+    (tmp_path / "mine.pot").touch()
+
+    assert select(tmp_path / "mine.pot", host=PluginHost()).artifact.format == "mud"
+    with pytest.raises(PluginLoadError, match="failed in describe"):
+        select(tmp_path / "mine.pot", "clay", host=PluginHost())

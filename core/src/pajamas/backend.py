@@ -105,8 +105,17 @@ def _wrong(info: object, name: str) -> str | None:
             return f"BackendInfo.{field} is {value!r:.100}, not a text."
     if not isinstance(info.features, frozenset) or not all(isinstance(item, Feature) for item in info.features):
         return f"BackendInfo.features is {info.features!r:.100}, not a frozenset of Feature."
-    if not isinstance(info.scheme_aliases, Mapping):
-        return f"BackendInfo.scheme_aliases is {info.scheme_aliases!r:.100}, not a mapping."
+    for field in ("scheme_aliases", "refused_schemes", "file_suffixes", "folder_markers"):
+        value = getattr(info, field)
+        if not _is_text_mapping(value):
+            return f"BackendInfo.{field} is {value!r:.100}, not a mapping of text to text."
+    profiles = info.profile_schemes
+    if not isinstance(profiles, Mapping) or not all(map(_is_text_mapping, profiles.values())):
+        return f"BackendInfo.profile_schemes is {profiles!r:.100}, not a mapping of mappings."
     if not info.devices and not info.unavailable:
         return "It names no device and does not say why it cannot run."
     return None
+
+
+def _is_text_mapping(value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(part, str) for pair in value.items() for part in pair)
