@@ -171,7 +171,12 @@ class _Examiners:
         return self._found
 
     def _start(self, entries: list[PluginEntry]) -> None:
-        child = _Child(entries, self._disabled, self._thorough)
+        try:
+            child = _Child(entries, self._disabled, self._thorough)
+        except OSError as error:
+            unfit = Examination(problem=f"no process could be started to try it: {error}")
+            self._found |= dict.fromkeys(entries, unfit)
+            return
         self._running.append(child)
         self._selector.register(child.answers, selectors.EVENT_READ, (child, True))
         self._selector.register(child.errors, selectors.EVENT_READ, (child, False))

@@ -24,12 +24,19 @@ _SLOW = 1.0
 """Seconds for an import and what follows it, above which a note says so."""
 
 
+class _Lone(PluginHost):
+    """Imports nothing but what is tried: what other plugins wrap around it is their matter."""
+
+    def prepare(self, hook: str) -> None:
+        pass
+
+
 def main(descriptor: int, request: dict[str, Any]) -> None:
     """Answer `request` (disabled names, entries as (group, name, distribution), thorough) on the pipe `descriptor`."""
     os.set_inheritable(descriptor, False)
     # Nobody may be left to kill a plugin that hangs.
     signal.alarm(int(LIMIT + THOROUGH_LIMIT) * len(request["entries"]))
-    host = PluginHost(disabled=frozenset(request["disabled"]))
+    host = _Lone(disabled=frozenset(request["disabled"]))
     entries = {
         (entry.group, entry.name, entry.distribution): entry for group in GROUPS for entry in host.entries(group)
     }
