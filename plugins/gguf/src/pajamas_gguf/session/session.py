@@ -139,7 +139,7 @@ class GGUFSession:
         )
 
     def score(self, token_ids: list[int], first: int = 0) -> Stream[NDArray[np.float32]]:
-        """As `Session.score`; one window, which must fit the context. A block is at most 64 MiB (or 32 rows).
+        """As `Session.score`; one window, which must fit the context. A block is at most 4 MiB (or one row).
 
         Raises:
             ContextOverflow: the window does not fit.
