@@ -20,6 +20,7 @@ import importlib.util
 import json
 import os
 
+from pajamas.errors import ModelFileError
 from pajamas.hookspecs import hookimpl
 from pajamas.types import Architecture, Artifact, BackendInfo, Chunk, Feature, MemoryUse, Sampling, Usage
 
@@ -45,7 +46,12 @@ def describe():
 
 @hookimpl
 def detect_architecture(files):
-    return None
+    try:
+        size = files.sizes()["weights.json"]
+        header = json.loads(files.read("weights.json", 0, size)) if size < 10_000 else {}
+    except (ModelFileError, KeyError, ValueError):
+        return None
+    return Session.architecture if header else None
 
 
 @hookimpl
@@ -63,7 +69,7 @@ def quantize(job):
 
 @hookimpl
 def load(artifact, options):
-    from pajamas.errors import DeviceNotFound, EngineMissing, ModelFileError
+    from pajamas.errors import DeviceNotFound, EngineMissing
 
     if artifact.format != "paper":
         return None

@@ -7,41 +7,33 @@ import pytest
 from kit_backend import with_fault
 
 READ = '        data = (artifact.path / "weights.json").read_bytes()\n'
-DETECT = "def detect_architecture(files):\n    return None"
-
-
-def detecting(body):
-    return (DETECT, "def detect_architecture(files):\n" + body)
+SIZE = '        size = files.sizes()["weights.json"]\n'
 
 
 @pytest.mark.parametrize(
     ("change", "test", "words"),
     [
-        (detecting('    json.loads(files.read("config.json"))'), "test_foreign_files_are_none", "raises"),
-        (detecting('    return Session.architecture if "config.json" in files.sizes() else None'),
+        ((SIZE, '        assert "config.json" not in files.sizes()\n' + SIZE), "test_foreign_files_are_none",
+         "AssertionError"),
+        ((SIZE, '        if "config.json" in files.sizes():\n            return Session.architecture\n' + SIZE),
          "test_foreign_files_are_none", "takes a folder whose config.json is"),
-        (detecting('''
-    import pickle
-    try:
-        pickle.loads(files.read("pytorch_model.bin"))
-    except Exception:
-        return None
-'''), "test_foreign_files_are_none", "A pickle was loaded"),
-        (detecting('    return json.loads(files.read("weights.json")) if "weights.json" in files.sizes() else None'),
-         "test_damaged_artifacts_are_none", "weights"),
-        (detecting('''
-    for name in files.sizes():
-        try:
-            json.loads(files.read(name))
-        except Exception:
-            return None
-'''), "test_detecting_reads_headers_only", "asks for 536"),
+        ((SIZE, """        if "pytorch_model.bin" in files.sizes():
+            import pickle
+            pickle.loads(files.read("pytorch_model.bin"))
+""" + SIZE), "test_foreign_files_are_none", "A pickle was loaded"),
+        (("(ModelFileError, KeyError, ValueError)", "(ModelFileError, KeyError)"), "test_damaged_artifacts_are_none",
+         "JSONDecodeError"),
+        (("if size < 10_000 else", "if size else"), "test_detecting_reads_headers_only", "asks for 536"),
+        (("    return Session.architecture if header", "    return header.get('x') if header"),
+         "test_own_artifact_is_detected", "returns None"),
+        (("    return Session.architecture if header", "    return header if header"),
+         "test_own_artifact_is_detected", "returns {'model'"),
     ],
 )  # fmt: skip
 def test_one_fault_breaks_one_rule_of_detecting(check, change, test, words):
     run = check(with_fault(change), tests=("Detecting", "Loading"))
 
-    assert test in run.failed
+    assert list(run.failed) == [test]
     assert words in run.failed[test]
 
 

@@ -106,7 +106,8 @@ def detect_each(backend: str, paths: list[str], behind: int) -> Iterator[Answer]
         except BaseException as error:  # whatever it is, it must not escape
             yield {"failed": _words(error), "served": files.served}
         else:
-            yield {"answer": None if found is None else repr(found)[:200], "served": files.served}
+            answer = None if found is None else repr(found)[:200]
+            yield {"answer": answer, "type": type(found).__name__, "served": files.served}
 
 
 def hide(modules: Iterable[str]) -> None:

@@ -20,7 +20,7 @@ class _Trap:
         self._mark = mark
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (os.mkdir, (str(self._mark),))
+        return (os.makedirs, (str(self._mark), 0o777, True))
 
 
 def write_foreign(root: Path) -> dict[str, Path]:

@@ -53,6 +53,20 @@ class Detecting(Group):
             if "weights" not in what and "halfway" not in what:
                 self._require_none(what, answer)
 
+    def test_own_artifact_is_detected(self, hooks: ModuleType, registered: Backend, artifact: Artifact) -> None:
+        """`detect_architecture` returns an `Architecture` for the backend's own artifact.
+
+        A hook that knows nothing is not needed: leave it out where core reads the format.
+        """
+        if "detect_architecture" not in implementations(hooks):
+            return
+        for _, answer in self._detect(registered, {"its own artifact": artifact.path}):
+            require(
+                answer["type"] == "Architecture",
+                f"For {artifact.path.name}, detect_architecture returns {answer['answer']}.",
+                "Return a pajamas.types.Architecture from what the files state, or leave the hook out.",
+            )
+
     def test_detecting_reads_headers_only(self, hooks: ModuleType, registered: Backend, artifact: Artifact) -> None:
         """`detect_architecture` reads headers, never weights: the files may be far away and large.
 
