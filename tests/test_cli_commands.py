@@ -66,6 +66,16 @@ def test_a_dry_run_says_sizes_and_writes_nothing(tmp_path):
     assert not (tmp_path / "data").exists()
 
 
+def test_verify_takes_the_name_of_a_model(cli_home, tiny_gguf):
+    named = run("verify", "tiny", home=cli_home)
+    other = run("verify", "tiny:q2_k", home=cli_home)
+
+    assert (named.returncode, other.returncode) == (0, 3)
+    assert tiny_gguf.name in named.stdout.decode()
+    assert "pajamas list" in other.stderr.decode()
+    assert run("verify", "tinny", home=cli_home).returncode == 3
+
+
 def test_verify_finds_a_changed_byte(cli_home, tiny_gguf, tmp_path):
     folder = tmp_path / "copy"
     (folder / "gguf").mkdir(parents=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pajamas.cli import output
-from pajamas.cli.state import json_option, refuse_backend
+from pajamas.cli.state import json_option, plugin_host, refuse_backend
 from pajamas.core import run
 
 if TYPE_CHECKING:
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, path: str, as_json: bool) -> None:
     """Recompute the digests of an artifact and compare them with its receipt.
 
-    PATH is an artifact, a folder that `convert` wrote, or its manifest.json. Exits with 1 if anything differs.
+    PATH is an artifact, a folder that `convert` wrote, or its manifest.json; or the name of a model, which means what was
+    made from it in the model store. Exits with 1 if anything differs.
     """
     refuse_backend(ctx, "verify")
     with output.progress(keep=False) as progress:
-        result = run("verify", path=path, progress=progress)
+        result = run("verify", path=path, progress=progress, host=plugin_host(ctx))
     if as_json:
         output.print_json({"ok": result.ok, **output.plain(result)})
     else:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from attrs import frozen
 
-from pajamas import digests, gguf_header, manifest
+from pajamas import digests, gguf_header, manifest, store
 from pajamas.architecture import detect_architecture
 from pajamas.architecture_gguf import scheme_of
 from pajamas.errors import ModelNotFound, PajamasError
 from pajamas.manifest import Receipt
 from pajamas.modelfiles import LocalFiles
+from pajamas.operations.resolving import resolve
 from pajamas.plugins import PluginHost
 from pajamas.progress import NO_PROGRESS, Progress
 
@@ -46,17 +47,38 @@ def verify(path: str | Path, *, progress: Progress = NO_PROGRESS, host: PluginHo
     """Compare the receipts of one artifact, or of all in a folder, with what the files say now.
 
     Sizes, digests, tensors, types, parameters, bits per weight and architecture are read and computed anew. What the
-    files cannot tell (source, command, versions, dates) is not checked. No plugin is needed: `host` changes nothing.
+    files cannot tell (source, command, versions, dates) is not checked.
+
+    Args:
+        path: an artifact, a folder that `convert` wrote, or its manifest; or the name of a model, which means all that
+            was made from it in the model store (of one scheme, as in "tiny:q8_0").
 
     Raises:
         ModelNotFound: nothing is there, or it has no receipt.
         ModelFileError: the manifest is damaged.
     """
-    path = Path(path).expanduser()
+    where = Path(path).expanduser()
+    named = isinstance(path, str) and not where.exists()
     checks: list[Check] = []
-    for folder, receipt in _receipts(path):
+    for folder, receipt in _named(str(path), host or PluginHost()) if named else _receipts(where):
         checks += _check(folder, receipt, progress)
-    return VerifyResult(path=path, checks=tuple(checks))
+    return VerifyResult(path=where, checks=tuple(checks))
+
+
+def _named(name: str, host: PluginHost) -> list[tuple[Path, Receipt]]:
+    source = resolve(host, name)
+    made = [
+        path
+        for path, receipt in store.artifacts_of(source)
+        if source.quant is None or (receipt.scheme or "").lower() == source.quant.lower()
+    ]
+    if not made:
+        raise ModelNotFound(
+            f"Nothing that was made from {name} is in the model store.",
+            "Only artifacts that `pajamas convert` made can be verified.",
+            "Name the artifact, or the folder of its manifest; `pajamas list` shows what is there.",
+        )
+    return [receipt for path in made for receipt in _receipts(path)]
 
 
 def _receipts(path: Path) -> list[tuple[Path, Receipt]]:
