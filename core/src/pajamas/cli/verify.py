@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, path: str, as_json: bool) -> None:
     """Recompute the digests of an artifact and compare them with its receipt.
 
-    PATH is an artifact, a folder that `convert` wrote, or its manifest.json; or the name of a model, which means what was
-    made from it in the model store. Exits with 1 if anything differs.
+    PATH is an artifact, a folder that `convert` wrote, or its manifest.json; or the name of a model: what was made from
+    it in the model store. Exits with 1 if anything differs.
     """
     refuse_backend(ctx, "verify")
     with output.progress(keep=False) as progress:
