@@ -132,10 +132,11 @@ def _spelled(scheme: str, format: str, info: BackendInfo | None) -> str:
                 f"Backend {info.name!r} cannot make {name}.", reason, f"It makes: {', '.join(info.schemes)}."
             )
     near = list(dict.fromkeys(known[name] for name in difflib.get_close_matches(wanted, known)))
+    usual = PROFILES["balanced"].schemes.get(format, info.schemes[0])
     raise UsageError(
         f"Backend {info.name!r} has no scheme {scheme!r}.",
         f"It makes: {', '.join(info.schemes)}.",
-        f"Did you mean {' or '.join(near)}?" if near else f"For example --precision {info.schemes[0].lower()}",
+        f"Did you mean {' or '.join(near)}?" if near else f"For example --precision {usual.lower()}",
     )
 
 
