@@ -69,6 +69,17 @@ def test_one_fault_breaks_one_rule_of_errors(check, changes, test, words):
     assert words in run.failed[test]
 
 
+def test_a_load_that_hangs_is_told_of(check, monkeypatch):
+    monkeypatch.setattr("pajamas.testing.children.SECONDS", 5.0)
+
+    run = check(
+        with_fault((READ, READ + "        data or __import__('time').sleep(1000)\n")),
+        tests=("test_damaged_artifacts_are_refused",),
+    )
+
+    assert "no answer within 5 s" in run.failed["test_damaged_artifacts_are_refused"]
+
+
 def test_what_has_no_engine_says_so(check):
     run = check(with_fault(), tests=("Errors",), body="engine_modules = ()")
 

@@ -26,6 +26,16 @@ def test_the_plugin_imports_only_pytest():
     }
 
 
+def test_every_rule_reads_well_on_its_own():
+    """The first line of each docstring is the rule: it stands with a failure, and on the page of the kit."""
+    from pajamas.testing.conformance import TESTS
+
+    for name, rule in TESTS.items():
+        first, *rest = (rule.__doc__ or "").strip().splitlines()
+        assert first.endswith("."), name
+        assert not rest or not rest[0].strip(), name
+
+
 def test_the_kit_is_silent_where_no_backend_is_tested(run_pytest):
     run = run_pytest("def test_nothing(): pass\n")
 

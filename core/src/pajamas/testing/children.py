@@ -17,12 +17,12 @@ SECONDS = 300.0
 """How long a process may take for all that it is asked before it is killed: generous, for engines that load slowly."""
 
 
-def ask(question: str, *, seconds: float = SECONDS, **request: Any) -> dict[str, Any]:
+def ask(question: str, **request: Any) -> dict[str, Any]:
     """The answer of one of the functions of `pajamas.testing.child`, or {"failed": why}."""
-    return ask_all(question, seconds=seconds, **request)[-1]
+    return ask_all(question, **request)[-1]
 
 
-def ask_all(question: str, *, seconds: float = SECONDS, **request: Any) -> list[dict[str, Any]]:
+def ask_all(question: str, **request: Any) -> list[dict[str, Any]]:
     """All answers of a function that gives several. The last is {"failed": why} if its process died or hung."""
     with tempfile.TemporaryDirectory(prefix="pajamas-kit-") as folder:
         answers, log = Path(folder, "answers"), Path(folder, "log")
@@ -40,12 +40,13 @@ def ask_all(question: str, *, seconds: float = SECONDS, **request: Any) -> list[
             )
             failed = None
             try:
-                child.communicate(json.dumps(request).encode(), timeout=seconds)
+                child.communicate(json.dumps(request).encode(), timeout=SECONDS)
             except subprocess.TimeoutExpired:
-                failed = f"no answer within {seconds:.0f} s"
+                failed = f"no answer within {SECONDS:.0f} s"
             finally:
                 _kill(child)
-        found: list[dict[str, Any]] = [json.loads(line) for line in answers.read_text("utf-8").splitlines()]
+        lines = answers.read_text("utf-8").splitlines(keepends=True)
+        found: list[dict[str, Any]] = [json.loads(line) for line in lines if line.endswith("\n")]
         if failed is None and child.returncode:
             failed = _describe_exit(child.returncode) + _last_words(log)
         if failed is None and not found:

@@ -184,13 +184,14 @@ def _needs_engine(info: BackendInfo) -> None:
 def _make(cls: type[BackendConformance], host: PluginHost, format: str, folder: Path) -> Artifact:
     from pajamas.core import run
 
+    schemes = host.backend(cls.backend).describe().schemes
     try:
         result = run(
             "convert",
             model=cls.model,
             output=folder,
             formats=[format],
-            precision=cls.scheme or host.backend(cls.backend).describe().schemes[0],
+            precision=cls.scheme or next(iter(schemes), None),
             backend=cls.backend,
             host=host,
         )
