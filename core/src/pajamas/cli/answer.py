@@ -58,10 +58,9 @@ class AnswerWriter:
 
 
 def statistics(usage: Usage) -> str:
-    """One line: counts, rates and the time to the first token."""
+    """One line: counts, and the rates and the time to the first token where they were measured."""
     cached = f" ({usage.cached_tokens:,} cached)" if usage.cached_tokens else ""
-    return (
-        f"{usage.prompt_tokens:,} prompt tokens{cached} at {usage.prompt_tokens_per_second:,.1f}/s, "
-        f"{usage.completion_tokens:,} tokens at {usage.generation_tokens_per_second:,.1f}/s, "
-        f"first after {usage.time_to_first_token * 1000:,.0f} ms"
-    )
+    prompt = f" at {usage.prompt_tokens_per_second:,.1f}/s" if usage.prompt_seconds else ""
+    answer = f" at {usage.generation_tokens_per_second:,.1f}/s" if usage.generation_seconds else ""
+    first = f", first after {usage.time_to_first_token * 1000:,.0f} ms" if usage.time_to_first_token else ""
+    return f"{usage.prompt_tokens:,} prompt tokens{cached}{prompt}, {usage.completion_tokens:,} tokens{answer}{first}"

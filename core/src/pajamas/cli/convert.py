@@ -36,8 +36,10 @@ def _overrides(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
 @click.option(
     "-m", "--model", shell_complete=completion.models, help="A Hub id, a local folder, an alias, or a 16-bit GGUF file."
 )
-@click.option("-o", "--output", "target", type=click.Path(), help="The folder of the result, or a .gguf file.")
-@click.option("--formats", default="gguf", show_default=True, callback=_formats, help="gguf, mlx; several by commas.")
+@click.option("-o", "--output", "target", type=click.Path(), help="The folder of the result, or the artifact's file.")
+@click.option(
+    "--formats", default="gguf", show_default=True, callback=_formats, help="gguf, mlx ...; several by commas."
+)
 @click.option("--precision", help="A scheme for each format, in order: q4_k_m, or q4_k_m:4bit for gguf,mlx.")
 @click.option("--profile", metavar="NAME", help="balanced (Q4_K_M), ultra (Q3_K_M) or hq (Q6_K).")
 @click.option("--aggressive", is_flag=True, help="Smallest uniform recipe; never changes a GGUF scheme that is named.")

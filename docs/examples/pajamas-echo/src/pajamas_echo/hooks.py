@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
-from pajamas.errors import DeviceNotFound, ModelFileError, TargetExists, UnsupportedFeature
+from pajamas.errors import DeviceNotFound, ModelFileError, TargetExists, UnsupportedFeature, UsageError
 from pajamas.hookspecs import hookimpl
 from pajamas.modelfiles import LocalFiles, ModelFiles, read_json
 from pajamas.needs import load_features, refuse_missing
@@ -40,15 +41,12 @@ def quantize(job: QuantizeJob) -> Artifact | None:
         return None
     refuse(job, "threads", "outtype", "tensor_types", "embedding_type", "output_type", "aggressive", "keep_16bit",
            "converter")  # fmt: skip
+    if job.scheme not in INDENTS:
+        raise UsageError(f"echo has no scheme {job.scheme!r}.", f"It has {', '.join(INDENTS)}.", "Name one of them.")
     header = {"format": "echo", "scheme": job.scheme, "model": job.name}
     data = json.dumps(header, indent=INDENTS[job.scheme]).encode()
     if not job.dry_run:
-        if job.output.exists() and not job.force:
-            raise TargetExists(f"{job.output} is there already.", "", "Use --force, or another --output.")
-        job.output.parent.mkdir(parents=True, exist_ok=True)
-        part = job.output.with_name(f"{job.output.name}.part")
-        part.write_bytes(data)
-        part.replace(job.output)  # at once: nobody ever sees half of it
+        write(job.output, data, force=job.force)
     return Artifact(path=job.output, format="echo", scheme=job.scheme, size=len(data), architecture=ARCHITECTURE)
 
 
@@ -62,7 +60,10 @@ def load(artifact: Artifact, options: LoadOptions) -> Session | None:
         raise DeviceNotFound(f"There is no device {options.device} for echo.", "It runs on the processor.", "")
     refuse_missing("echo", load_features(options), FEATURES)
     refuse(options, "threads", "batch_size", "flash_attention")
-    return EchoSession(options.context_length or 4096)
+    context_length = 4096 if options.context_length is None else options.context_length
+    if context_length < 1:
+        raise UsageError(f"A context of {context_length} tokens is none.", "", "Ask for one token at least.")
+    return EchoSession(context_length)
 
 
 @hookimpl
@@ -72,12 +73,24 @@ def generate(session: Session, request: GenerateRequest) -> Iterator[Chunk] | No
 
 def read_header(files: ModelFiles) -> dict[str, object] | None:
     """What stands in the only .echo file; None if there is no such file, or it is damaged."""
-    names = [name for name in files.sizes() if name.endswith(".echo")]
+    names = [name for name in files.sizes() if name.lower().endswith(".echo")]
     try:
         header = read_json(files, names[0]) if len(names) == 1 else None
     except ModelFileError:
         return None
     return header if header and header.get("format") == "echo" else None
+
+
+def write(path: Path, data: bytes, *, force: bool) -> None:
+    if path.exists() and not force:
+        raise TargetExists(f"{path} is there already.", "Nothing is replaced unasked.", "Use --force.")
+    part = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(data)
+        part.replace(path)  # in one step: a run that is killed leaves nothing under the final name
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written.", str(error), "Name another --output.") from error
 
 
 def refuse(options: QuantizeJob | LoadOptions, *names: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pajamas.errors import ContextOverflow, UsageError
 from pajamas.session import BaseSession
 from pajamas.streaming import StreamText
-from pajamas.types import Architecture, Chunk, Feature, GenerateRequest, Sampling, TokenLogprob, Usage
+from pajamas.types import Architecture, Chunk, Feature, FinishReason, GenerateRequest, Sampling, TokenLogprob, Usage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,19 +81,26 @@ class EchoSession(BaseSession):
         return self._answer(request, tokens, room if request.max_tokens is None else min(room, request.max_tokens))
 
     def _answer(self, request: GenerateRequest, tokens: list[int], limit: int) -> Iterator[Chunk]:
-        text, generator, prompt_length = StreamText(request.stop), random.Random(request.sampling.seed), len(tokens)
-        ended = False
-        while not ended and len(tokens) < prompt_length + limit:
+        text = StreamText(request.stop)
+        generator = random.Random(request.sampling.seed)
+        prompt_length = len(tokens)
+        finish_reason: FinishReason = "length"
+        while len(tokens) < prompt_length + limit:
             scores = logits(tokens)
             token = sample(scores, request.sampling, generator)
-            if ended := token == END and not request.ignore_eos:
+            if token == END and not request.ignore_eos:
+                finish_reason = "stop"
                 break
             tokens.append(token)
-            logprobs = () if request.logprobs is None else (token_logprob(scores, token, request.logprobs),)
+            logprobs = (
+                () if request.logprobs is None else (token_logprob(log_softmax(scores), token, request.logprobs),)
+            )
             yield Chunk(text=text.feed(piece(token)), token_ids=(token,), logprobs=logprobs)
-            ended = text.stopped
+            if text.stopped:
+                finish_reason = "stop"
+                break
         usage = Usage(prompt_tokens=prompt_length, completion_tokens=len(tokens) - prompt_length)
-        yield Chunk(text=text.finish(), finish_reason="stop" if ended else "length", usage=usage)
+        yield Chunk(text=text.finish(), finish_reason=finish_reason, usage=usage)
 
     def score(self, token_ids: list[int], first: int = 0) -> Iterator[NDArray[np.float32]]:
         check_tokens(token_ids)
@@ -128,15 +135,14 @@ def log_softmax(scores: list[float]) -> list[float]:
     return [score - total for score in scores]
 
 
-def token_logprob(scores: list[float], token: int, count: int) -> TokenLogprob:
-    """The token's log-probability and the `count` best, in the model's own distribution."""
-    values = log_softmax(scores)
-    best = sorted(range(N_VOCAB), key=values.__getitem__, reverse=True)[:count]
-    top = tuple(_token_logprob(values, other) for other in best)
-    return _token_logprob(values, token, top)
-
-
-def _token_logprob(values: list[float], token: int, top: tuple[TokenLogprob, ...] = ()) -> TokenLogprob:
+def token_logprob(logprobs: list[float], token: int, count: int = 0) -> TokenLogprob:
+    """The token and the `count` most likely ones, in the model's own distribution."""
     data = piece(token)
-    text = data.decode("utf-8", "replace")
-    return TokenLogprob(token_id=token, token=text, bytes=data, logprob=values[token], top=top)
+    best = sorted(range(N_VOCAB), key=logprobs.__getitem__, reverse=True)[:count]
+    return TokenLogprob(
+        token_id=token,
+        token=data.decode("utf-8", "replace"),
+        bytes=data,
+        logprob=logprobs[token],
+        top=tuple(token_logprob(logprobs, other) for other in best),
+    )
