@@ -10,22 +10,16 @@ unpacks it where later commands of the page find it.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 import tomllib
-import zipfile
 from pathlib import Path
 
+import docprogram
 from sybil import Example, Region, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 
-import cliprogram
-
-PROGRAMS = ("pajamas", "llama-pajamas-quant", "llama-pajamas-run")
 HELPERS = ("python", "cat", "echo", "ls", "cd", "export", "mkdir", "touch", "printf")
 """Commands that may stand beside ours."""
 INSTALL = "pip install -e ."
@@ -89,9 +83,9 @@ def _json(example):
 def _shell(example):
     for command in _commands(example.parsed):
         if command == INSTALL:
-            _install(example.namespace["folder"])
+            docprogram.install(example.namespace["folder"])
             continue
-        done = _run(command, example.namespace["folder"])
+        done = docprogram.run(command, example.namespace["folder"])
         assert done.returncode == 0, f"{command}\n{done.stderr}"
 
 
@@ -101,7 +95,7 @@ def _console(example):
         lines = part.splitlines(keepends=True)
         count = next(index for index, line in enumerate(lines, 1) if not line.endswith("\\\n"))
         [command] = _commands("".join(lines[:count]))
-        done, wanted = _run(command, example.namespace["folder"]), "".join(lines[count:]).strip()
+        done, wanted = docprogram.run(command, example.namespace["folder"]), "".join(lines[count:]).strip()
         failed = wanted.startswith("Error: ")
         assert bool(done.returncode) == failed, f"{command}\nexit code {done.returncode}\n{done.stderr}"
         shown = done.stderr if failed else done.stdout
@@ -131,32 +125,6 @@ def _commands(source):
         # In a pipe every part must be known.
         for part in re.split(r"\s\|\s", line):
             first = next((word for word in shlex.split(part, comments=True) if "=" not in word), "export")
-            if first not in PROGRAMS + HELPERS:
+            if first not in docprogram.PROGRAMS + HELPERS:
                 raise Undecided(f"{first!r} is not a command that is run here: mark the block <!-- not run: why -->")
         yield line
-
-
-def _install(folder):
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder.parent / "wheels", folder]
-    done = subprocess.run(build, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stdout + done.stderr
-    for wheel in (folder.parent / "wheels").glob("*.whl"):
-        zipfile.ZipFile(wheel).extractall(folder.parent / "site")
-
-
-def _run(command, folder):
-    found = [str(folder.parent / "site"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    variables = {
-        "PATH": f"{cliprogram.SCRIPTS}:/usr/bin:/bin",
-        "PYTHONPATH": os.pathsep.join(path for path in found if path),
-        "COLUMNS": "100",
-    }
-    return subprocess.run(
-        ["bash", "-ec", command],
-        cwd=folder,
-        env=cliprogram.environment(folder.parent / "home", **variables),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=cliprogram.TIMEOUT,
-    )
