@@ -41,11 +41,12 @@ def _kind(function: source.Function) -> str:
 
 def _summary(functions: tuple[source.Function, ...]) -> str:
     rows = [
-        f"| [`{function.name}`](#{function.name}) | {docstrings.first_sentence(function.doc)} | {_kind(function)} |"
+        f"| [`{function.name}`](#{function.name}) <br><small>{_kind(function)}</small> "
+        f"| {docstrings.first_sentence(function.doc)} |"
         for function in functions
         if _is_hook(function)
     ]
-    return "\n".join(["| hook | what it does | answers |", "|---|---|---|", *rows])
+    return "\n".join(["| hook | what it does |", "|---|---|", *rows])
 
 
 def _entry(function: source.Function) -> str:

@@ -24,6 +24,7 @@ SECTIONS = {
         "requests:GenerateRequest",
         "requests:Sampling",
         "progress:Progress",
+        "progress:Stage",
     ),
     "What it answers": (
         "answers:Chunk",
@@ -33,6 +34,7 @@ SECTIONS = {
     ),
     "A loaded model": ("session:Session", "session:MemoryUse"),
     "Measuring": ("types:ValidateJob", "types:Finding"),
+    "Helpers for backends": ("session:BaseSession", "streaming:StreamText"),
 }
 """Heading to the classes under it, as `module:Class`."""
 
@@ -55,16 +57,16 @@ def page(core: Path) -> str:
 
 def _class(found: source.Class, module: str, known: set[str]) -> str:
     parts = [f"### `{found.name}` {{ #{found.name.lower()} }}", docstrings.markdown(found.doc)]
-    if module in ("modelfiles", "source", "progress"):
+    if module in ("modelfiles", "source", "progress", "streaming") or found.name == "BaseSession":
         parts.append(f"Import it from `pajamas.{module}`.")
     if any(base.endswith("Enum") for base in found.bases):
         rows = [f"| `{field.name}` | `{field.default}` | {field.doc} |" for field in found.fields]
         parts.append("\n".join(["| member | value | meaning |", "|---|---|---|", *rows]))
-    elif found.fields:
+    elif any(field.doc for field in found.fields):
         rows = [
             f"| `{field.name}` <br>{_type(field.type, known)}{_default(field.default)} | {field.doc} |"
             for field in found.fields
-            if not field.name.startswith("_")
+            if field.doc and not field.name.startswith("_")
         ]
         parts.append("\n".join(["| field | meaning |", "|---|---|", *rows]))
     for function in found.functions:

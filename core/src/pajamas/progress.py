@@ -21,6 +21,8 @@ class Stage(Protocol):
 
 
 class Progress(Protocol):
+    """What is told how far long work is."""
+
     def stage(self, title: str, total: int | None, unit: str) -> Stage:
         """Open a stage of `total` units (None: unknown). `unit` is "bytes", "tensors", "windows" or "tokens"."""
         ...
