@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from pajamas import core
 from pajamas.errors import PluginConflict, PluginLoadError, UsageError
 from pajamas.plugins import PluginHost
 from plugin_dists import backend_source, write_dist
@@ -140,3 +141,24 @@ def test_a_plugin_that_fails_in_its_aliases_leaves_the_others_theirs(dists, capl
     assert offers["pajamas.plugins:good"] == {"mine": "Me/Mine"}
     assert "pajamas" in offers
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_an_operation_is_given_the_host_that_was_passed_if_it_takes_one(dists):
+    source = "def which(host):\n    return host\n"
+    for name in ("which", "plain"):
+        write_dist(dists, f"pajamas-{name}", source, entry=name, group="pajamas.operations")
+        points = dists / f"pajamas_{name}-1.0.dist-info/entry_points.txt"
+        points.write_text(points.read_text().replace(f"pajamas_{name}", f"pajamas_{name}:{name}"))
+    (dists / "pajamas_plain.py").write_text("def plain(number=1):\n    return number\n")
+    host = PluginHost()
+
+    assert core.run("which", host=host) is host
+    assert isinstance(core.run("which"), PluginHost)
+    assert core.run("plain", number=2, host=host) == 2
+
+
+def test_an_operation_that_is_no_function_is_broken(dists):
+    write_dist(dists, "pajamas-module", "", entry="module", group="pajamas.operations")
+
+    with pytest.raises(PluginLoadError, match="is not a function"):
+        core.run("module")

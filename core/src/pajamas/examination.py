@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from pajamas.plugin_entries import PluginEntry
 
-LIMIT = 3.0
-"""Seconds that one plugin may take to be imported and to say what it offers."""
+LIMIT = 2.0
+"""Seconds that one plugin may take to be imported and to say what it offers; a sound one takes a tenth of one."""
 THOROUGH_LIMIT = 60.0
 """Seconds that one backend may take to try its engine."""
 _START_LIMIT = 20.0
@@ -198,7 +198,7 @@ class _Examiners:
         if not data:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.process.wait(timeout=1)  # its exit status is the reason that is told
-            self._lost(child, "it ended the process when it was tried")
+            self._lost(child, "it ended the process")
             return
         *lines, child.buffer = (child.buffer + data).split(b"\n")
         for line in lines:

@@ -122,7 +122,7 @@ class PluginLoader:
             if harm:
                 self._broken[key] = PluginLoadError(
                     f"{entry.label} does not work.",
-                    harm,
+                    f"When it was tried, {harm}.",
                     f"Update or uninstall {entry.distribution}; `pajamas plugins` tries it again.",
                 )
         return self.load(group, name)
