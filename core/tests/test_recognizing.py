@@ -133,9 +133,9 @@ def test_two_backends_that_claim_one_suffix_are_both_named(dists, tmp_path):
 def test_two_backends_of_one_format_agree(dists, tmp_path):
     claim(dists, "clay", "clay", {".pot": "clay"})
     claim(dists, "potter", "clay", {".POT": "clay"})
-    (tmp_path / "mine.pot").touch()
+    (tmp_path / "Mine.Pot").touch()
 
-    assert select(tmp_path / "mine.pot", host=PluginHost()).choice.backend.name == "clay"
+    assert select(tmp_path / "Mine.Pot", host=PluginHost()).choice.backend.name == "clay"
 
 
 def test_the_longest_suffix_of_a_backend_counts(dists, tmp_path):

@@ -36,7 +36,7 @@ def _biases(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> d
 
 
 _LOADING = (
-    click.option("-m", "--model", help="A .gguf file, an artifact's folder, a Hub id, or an alias. "
+    click.option("-m", "--model", help="An artifact's file or folder, a Hub id, or an alias. "
                  "Default: qwen3-1.7b, or what the configuration says.", shell_complete=completion.models),
     click.option("--context", "context_length", type=click.IntRange(min=1), metavar="N",
                  help="Context length in tokens. Default: what the model was trained for, at most 8192."),

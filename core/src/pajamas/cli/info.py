@@ -26,7 +26,8 @@ def command(ctx: click.Context, model: str | None, as_json: bool) -> None:
     """Say what a model is, and what each profile would take on disk and in memory.
 
     MODEL is a Hub id (Org/Name, Org/Name@revision), a file of a GGUF repository (Org/Name-GGUF:Q4_K_M), a local folder,
-    a .gguf file, or an alias. Only headers are read, also over the network. Sizes of GGUF files are exact.
+    an artifact (such as a .gguf file), or an alias. Only headers are read, also over the network. Sizes of GGUF files
+    are exact.
     """
     refuse_backend(ctx, "info")
     with output.progress(keep=False, doing="Reading headers") as progress:
