@@ -35,11 +35,6 @@ def core_version() -> str:
     return importlib.metadata.version(PROJECT)
 
 
-def find_entries(group: str, disabled: frozenset[str] | None = None) -> list[PluginEntry]:
-    """The group's entry points, sorted by name, with what their metadata says against them."""
-    return find_all(disabled)[group]
-
-
 def find_all(disabled: frozenset[str] | None = None) -> dict[str, list[PluginEntry]]:
     """The entry points of each group, sorted by name.
 
