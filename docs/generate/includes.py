@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 from pathlib import Path
 
 _LINE = re.compile(r"^(?P<indent> *)\[include(?P<names>(?: [\w.]+)*)\]\((?P<path>[^)#]+)\)$", re.MULTILINE)
@@ -34,16 +35,16 @@ def _named(text: str, name: str, path: Path) -> str:
     if name == "__doc__":
         return ast.get_docstring(tree) or ""
     body = tree.body
+    found: ast.stmt | None = None
     for part in name.split("."):
-        node = next((node for node in body if _name(node) == part), None)
-        if node is None:
+        found = next((node for node in body if _name(node) == part), None)
+        if found is None:
             raise ValueError(f"{path} has no {name}: correct the [include] that names it")
-        body = getattr(node, "body", [])
-    decorators = getattr(node, "decorator_list", [])
-    first = min(part.lineno for part in (node, *decorators))
-    lines = text.splitlines()[first - 1 : node.end_lineno]
-    indent = len(lines[0]) - len(lines[0].lstrip())
-    return "\n".join(line[indent:] for line in lines)
+        body = getattr(found, "body", [])
+    assert found is not None
+    first = min(part.lineno for part in (found, *getattr(found, "decorator_list", [])))
+    lines = text.splitlines()[first - 1 : found.end_lineno]
+    return textwrap.dedent("\n".join(lines))
 
 
 def _name(node: ast.stmt) -> str | None:
