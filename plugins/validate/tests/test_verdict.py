@@ -20,6 +20,7 @@ def compared(increase, error, divergence=0.03, divergence_error=0.001):
         perplexity=NOTHING,
         increase=Estimate(value=increase, error=error, window_error=0),
         divergence=Estimate(value=divergence, error=divergence_error, window_error=0),
+        sampling_error=None,
         quantiles={},
         same_top=NOTHING,
         change=NOTHING,

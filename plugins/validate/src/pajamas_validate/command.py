@@ -72,7 +72,7 @@ def command(
             "validate",
             quantized=quantized,
             original=original,
-            alone=alone,
+            alone=alone or (options["reference"] is not None and original is None),
             metrics=named,
             text=text,
             options={"context": context} | {name: value for name, value in options.items() if value is not None},

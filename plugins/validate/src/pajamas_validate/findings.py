@@ -72,8 +72,9 @@ def of_difference(difference: TokenDifference) -> list[Finding]:
 
 def _divergence(comparison: Comparison) -> list[Finding]:
     quantiles = {f"{place:g}": value for place, value in comparison.quantiles.items()}
+    sampled = {} if comparison.sampling_error is None else {"sampling_error": comparison.sampling_error}
     return [
-        _finding("kld", comparison.divergence, "nats", quantiles=quantiles),
+        _finding("kld", comparison.divergence, "nats", quantiles=quantiles, **sampled),
         _finding("same-top-token", comparison.same_top, "%"),
         _finding("probability-change", comparison.change, "%"),
         _finding("probability-change-rms", comparison.change_rms, "%"),

@@ -14,6 +14,8 @@ from pajamas_validate import findings
 from pajamas_validate.agreement import first_difference
 from pajamas_validate.hooks import KLD, PERPLEXITY
 from pajamas_validate.measuring import measure
+from pajamas_validate.reference import Header, reference_writer
+from pajamas_validate.reference_file import Reference, open_reference
 from pajamas_validate.resuming import state_of
 from pajamas_validate.scores import Scores, write
 from pajamas_validate.settings import Settings, read_settings
@@ -55,7 +57,7 @@ def validate_likelihood(job: ValidateJob) -> list[Finding]:
         increase=settings.max_increase,
         divergence=settings.max_divergence,
     )
-    if KLD in job.metrics and job.original is None and PERPLEXITY not in job.metrics:
+    if KLD in job.metrics and not (job.original or settings.reference) and PERPLEXITY not in job.metrics:
         raise UsageError(
             "There is no original to diverge from.",
             "The candidate has no receipt that names the model it was made from.",
@@ -63,17 +65,17 @@ def validate_likelihood(job: ValidateJob) -> list[Finding]:
         )
     text = choose_text(job, settings)
     tokens = tokenize(job.candidate, text.text)
+    reference = _reference(job, settings, text)
+    difference = None
     if job.original is not None:
         difference = first_difference(job.original, tokenize(job.original, text.text), job.candidate, tokens)
-        if difference is not None:
-            return findings.of_difference(difference)
-    windows = cut(tokens, settings.context, settings.windows)
-    state = None
-    if settings.resume:
-        artifacts = (job.candidate_artifact, job.original_artifact)
-        state = state_of(windows, *artifacts, compared=job.original is not None)
+    elif reference is not None:
+        difference = first_difference(job.candidate, reference.windows.tokens, job.candidate, tokens)
+    if difference is not None:
+        return findings.of_difference(difference)
+    windows = cut(tokens, reference.header.context if reference else settings.context, _count(settings, reference))
     began = time.monotonic()
-    scores = measure(job.candidate, job.original, windows, state=state, progress=job.progress)
+    scores = _scores(job, settings, text, windows, reference)
     if settings.scores is not None:
         write(settings.scores, scores, windows.digest)
     run = Run(
@@ -82,11 +84,70 @@ def validate_likelihood(job: ValidateJob) -> list[Finding]:
         scores=scores,
         seconds=time.monotonic() - began,
         label=label_of(job.candidate, job.candidate_artifact),
-        original_label=label_of(job.original, job.original_artifact) if job.original else None,
+        original_label=_original_label(job, reference),
     )
     summary = summarize(scores)
     verdict = judge(summary.comparison, thresholds, windows.count, divergence=KLD in job.metrics)
     return findings.of_run(run, summary, verdict, job.metrics)
+
+
+def _scores(job: ValidateJob, settings: Settings, text: Text, windows: Windows, reference: Reference | None) -> Scores:
+    """Those of all windows, by the original, a reference or alone; with `save_reference` a new reference is written."""
+    if settings.save_reference is not None:
+        session, artifact = (
+            (job.original, job.original_artifact) if job.original else (job.candidate, job.candidate_artifact)
+        )
+        header = Header(
+            model=label_of(session, artifact),
+            text=text.name,
+            text_sha256=text.digest,
+            context=windows.context,
+            windows=windows.count,
+            prefix=windows.tokens.prefix,
+            tokens=len(windows.tokens.ids),
+        )
+        # Not resumed: what was measured earlier is not in this file.
+        with reference_writer(settings.save_reference, header, windows.tokens.ids) as writer:
+            return measure(job.candidate, job.original, windows, writer=writer, progress=job.progress)
+    state = None
+    if settings.resume and reference is None:
+        artifacts = (job.candidate_artifact, job.original_artifact)
+        state = state_of(windows, *artifacts, compared=job.original is not None)
+    return measure(job.candidate, job.original, windows, reference=reference, state=state, progress=job.progress)
+
+
+def _reference(job: ValidateJob, settings: Settings, text: Text) -> Reference | None:
+    """The reference that was named, if it is one of this text.
+
+    Raises:
+        UsageError: there is an original too, or the text is another.
+    """
+    if settings.reference is None:
+        return None
+    if job.original is not None or settings.save_reference is not None:
+        why = "A reference stands for the original."
+        raise UsageError("A reference and an original contradict each other.", why, "Leave one of them out.")
+    reference = open_reference(settings.reference)
+    if reference.header.text_sha256 != text.digest:
+        raise UsageError(
+            f"{settings.reference} was made from another text.",
+            f"It is of {reference.header.text}, and this is {text.name}.",
+            "Give the text that it was made from.",
+        )
+    return reference
+
+
+def _count(settings: Settings, reference: Reference | None) -> int | None:
+    """How many windows are used: as many as asked for, and no more than the reference has."""
+    if reference is None:
+        return settings.windows
+    return min(reference.windows.count, settings.windows or reference.windows.count)
+
+
+def _original_label(job: ValidateJob, reference: Reference | None) -> str | None:
+    if reference is not None:
+        return reference.header.model
+    return label_of(job.original, job.original_artifact) if job.original is not None else None
 
 
 def label_of(session: Session, artifact: Artifact | None) -> str:

@@ -8,11 +8,14 @@ from pajamas.errors import UnsupportedFeature, UsageError
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.types import Feature
 from pajamas_validate.resuming import State
+from pajamas_validate.sampled import score_by_reference
 from pajamas_validate.scores import Scores
 from pajamas_validate.scoring import score_alone, score_pair
 
 if TYPE_CHECKING:
     from pajamas.session import Session
+    from pajamas_validate.reference import Writer
+    from pajamas_validate.reference_file import Reference
     from pajamas_validate.windows import Windows
 
 
@@ -21,12 +24,16 @@ def measure(
     original: Session | None,
     windows: Windows,
     *,
+    reference: Reference | None = None,
+    writer: Writer | None = None,
     state: State | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> Scores:
-    """Score every window with the candidate, or with both in lock step.
+    """Score every window with the candidate, or with both in lock step, or against a reference.
 
     Args:
+        reference: stands for the original, and brings the windows.
+        writer: is told what the original says, or without one the candidate.
         state: where an interrupted run of the same has left what it measured, and where this one would.
 
     Raises:
@@ -39,13 +46,16 @@ def measure(
             _check(session, windows)
     state = state or State(None, "")
     done = state.load(windows.count)
+    records = reference.records() if reference is not None else None
     try:
         with progress.stage("Scoring", windows.count - len(done), "windows") as stage:
             for number in range(len(done), windows.count):
-                if original is None:
-                    done.append(score_alone(candidate, windows, number))
+                if original is not None:
+                    done.append(score_pair(original, candidate, windows, number, writer))
+                elif records is not None:
+                    done.append(score_by_reference(candidate, next(records), windows, number))
                 else:
-                    done.append(score_pair(original, candidate, windows, number))
+                    done.append(score_alone(candidate, windows, number, writer))
                 stage.advance(1)
                 state.save(done)
     except BaseException:

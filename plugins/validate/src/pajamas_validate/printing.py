@@ -20,7 +20,9 @@ def lines(findings: Sequence[Finding]) -> list[tuple[str, str]]:
     if finding := by_name.get("perplexity-increase"):
         found.append(("Increase:", f"{finding.value:.1f} % ± {finding.error or 0:.1f}"))
     if finding := by_name.get("kld"):
-        found.append(("Mean KL divergence:", _precise(finding)))
+        sampled = finding.details.get("sampling_error")
+        share = "" if sampled is None else f" (of which ± {sampled:.1g} for the reference)"
+        found.append(("Mean KL divergence:", _precise(finding) + share))
         quantiles: Mapping[str, float] = finding.details["quantiles"]
         named = [f"{word} {quantiles[place]:.3g}" for place, word in _QUANTILES.items() if place in quantiles]
         found.append(("KL divergence:", ", ".join(named)))

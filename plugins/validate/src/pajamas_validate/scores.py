@@ -27,6 +27,8 @@ class WindowScores:
     """[rows]: the original's."""
     divergence: NDArray[np.float32] | None = None
     """[rows]: KL divergence of the candidate from the original, in nats."""
+    divergence_error: NDArray[np.float32] | None = None
+    """[rows]: its standard error, where it is estimated from a reference's sample."""
     same_top: NDArray[np.bool_] | None = None
     """[rows]: whether both hold the same token for the most likely."""
 
@@ -38,6 +40,7 @@ class Scores:
     logprobs: NDArray[np.float32]
     original_logprobs: NDArray[np.float32] | None = None
     divergence: NDArray[np.float32] | None = None
+    divergence_error: NDArray[np.float32] | None = None
     same_top: NDArray[np.bool_] | None = None
 
     @classmethod
@@ -51,6 +54,7 @@ class Scores:
             logprobs=np.stack([window.logprobs for window in windows]),
             original_logprobs=stack("original_logprobs"),
             divergence=stack("divergence"),
+            divergence_error=stack("divergence_error"),
             same_top=None if tops is None else tops.astype(np.bool_),
         )
 
@@ -65,7 +69,7 @@ class Scores:
         return {name: getattr(self, name) for name in _FIELDS}
 
 
-_FIELDS = ("logprobs", "original_logprobs", "divergence", "same_top")
+_FIELDS = ("logprobs", "original_logprobs", "divergence", "divergence_error", "same_top")
 
 
 def write(path: Path, scores: Scores, key: str = "") -> None:
@@ -102,4 +106,4 @@ def _fit(arrays: dict[str, NDArray[np.float32]]) -> bool:
     shapes = {values.shape for values in arrays.values()}
     kinds = {name: np.dtype(np.bool_ if name == "same_top" else np.float32) for name in _FIELDS}
     sound = len(shapes) == 1 and len(next(iter(shapes))) == 2
-    return sound and len(arrays) in (1, 4) and all(arrays[name].dtype == kinds[name] for name in arrays)
+    return sound and len(arrays) in (1, 4, 5) and all(arrays[name].dtype == kinds[name] for name in arrays)

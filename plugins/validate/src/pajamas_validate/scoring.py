@@ -16,26 +16,40 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pajamas.session import Session
+    from pajamas_validate.reference import Writer
     from pajamas_validate.windows import Windows
 
     Blocks = Generator[NDArray[np.float32], None, None]
 
 
-def score_alone(session: Session, windows: Windows, number: int) -> WindowScores:
-    """Raises EngineError where the session's answers are not log-probabilities of these tokens."""
+def score_alone(session: Session, windows: Windows, number: int, writer: Writer | None = None) -> WindowScores:
+    """One window by one session, which `writer` is told of too.
+
+    Raises:
+        EngineError: its answers are not log-probabilities of these tokens.
+    """
     targets = windows.targets(number)
     logprobs = np.empty(windows.rows, np.float32)
     done = 0
     with contextlib.closing(blocks(session, windows, number)) as parts:
         for block in parts:
             end = done + len(block)
-            logprobs[done:end] = _right(block, targets[done:end])
+            logprobs[done:end] = right_logprobs(block, targets[done:end])
+            if writer is not None:
+                writer.add(block, targets[done:end])
             done = end
+    if writer is not None:
+        writer.end_window()
     return WindowScores(logprobs=logprobs)
 
 
-def score_pair(original: Session, candidate: Session, windows: Windows, number: int) -> WindowScores:
-    """Both score the same token ids. Where one's vocabulary is padded, the tokens that both have are compared."""
+def score_pair(
+    original: Session, candidate: Session, windows: Windows, number: int, writer: Writer | None = None
+) -> WindowScores:
+    """Both score the same token ids; `writer` is told what the original says.
+
+    Where one's vocabulary is padded, the tokens that both have are compared.
+    """
     targets = windows.targets(number)
     rows = windows.rows
     logprobs, original_logprobs, divergence = (np.empty(rows, np.float32) for _ in range(3))
@@ -50,10 +64,14 @@ def score_pair(original: Session, candidate: Session, windows: Windows, number: 
             size = min(first.shape[1], second.shape[1])
             measure = measure or Divergence(size)
             here = slice(done, done + len(first))
-            original_logprobs[here] = _right(first, targets[here])
-            logprobs[here] = _right(second, targets[here])
+            original_logprobs[here] = right_logprobs(first, targets[here])
+            logprobs[here] = right_logprobs(second, targets[here])
             divergence[here], same_top[here] = measure.compare(first[:, :size], second[:, :size])
+            if writer is not None:
+                writer.add(first, targets[here])
             done += len(first)
+    if writer is not None:
+        writer.end_window()
     return WindowScores(
         logprobs=logprobs, original_logprobs=original_logprobs, divergence=divergence, same_top=same_top
     )
@@ -90,7 +108,7 @@ def _aligned(first: Blocks, second: Blocks) -> Generator[tuple[NDArray[np.float3
         right = right[count:] if len(right) > count else next(second, None)
 
 
-def _right(block: NDArray[np.float32], targets: NDArray[np.int32]) -> NDArray[np.float32]:
+def right_logprobs(block: NDArray[np.float32], targets: NDArray[np.int32]) -> NDArray[np.float32]:
     """The right tokens' log-probabilities, [rows]."""
     values: NDArray[np.float32] = block[np.arange(len(block)), targets]
     if np.isnan(values).any():

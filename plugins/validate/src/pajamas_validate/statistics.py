@@ -31,6 +31,8 @@ class Comparison:
     """Of the perplexity, in per cent, with the paired error."""
     divergence: Estimate
     """Mean KL divergence, in nats."""
+    sampling_error: float | None
+    """The part of its standard error that comes from a reference's sample; None without a reference."""
     quantiles: Mapping[float, float]
     """Of the divergence, in nats, by `QUANTILES`; the largest is 100."""
     same_top: Estimate
@@ -76,11 +78,18 @@ def _compare(scores: Scores) -> Comparison | None:
         perplexity=perplexity(original),
         increase=increase.scaled(100.0, 100.0 * (increase.value - 1.0)),
         divergence=mean(scores.divergence),
+        sampling_error=_sampling_error(scores),
         quantiles=_quantiles(scores.divergence),
         same_top=mean(scores.same_top).scaled(100.0),
         change=mean(change).scaled(100.0),
         change_rms=_root(mean(change**2)).scaled(100.0),
     )
+
+
+def _sampling_error(scores: Scores) -> float | None:
+    if scores.divergence_error is None:
+        return None
+    return float(np.sqrt((scores.divergence_error.astype(np.float64) ** 2).sum()) / scores.divergence_error.size)
 
 
 def _quantiles(divergence: NDArray[np.float32]) -> dict[float, float]:
