@@ -46,6 +46,14 @@ def test_a_plugin_that_leaves_the_program_in_a_hook_is_an_error(dists):
         host().validate(JOB)
 
 
+@pytest.mark.parametrize("answer", ["'good'", "1", "[1]", "{}"])
+def test_findings_of_another_type_are_an_error_naming_the_plugin(dists, answer):
+    add(dists, "wordy", f"@hookimpl\ndef validate(job):\n    return {answer}\n")
+
+    with pytest.raises(PluginError, match="pajamas-wordy"):
+        host().validate(JOB)
+
+
 WRAPPERS = {
     "before": "    1 / 0\n    return (yield)\n",
     "after": "    answer = yield\n    1 / 0\n    return answer\n",

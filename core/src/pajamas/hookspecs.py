@@ -150,7 +150,7 @@ def validation_metrics() -> Mapping[str, str] | None:
 
     Called once, before a validation loads anything, and to list what is installed. Return a mapping of a metric's name,
     as a person types it, to one line that says what it measures, or None for none. Collected from all plugins; a name
-    that two plugins claim is an error naming both. A wrapper may be used around it.
+    that two plugins claim is an error naming both.
 
     .. code-block:: python
 

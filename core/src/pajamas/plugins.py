@@ -109,11 +109,21 @@ class PluginHost(PluginLoader):
         """What every plugin finds.
 
         Raises:
-            PluginError: one fails otherwise than on purpose; it is named.
+            PluginError: one fails otherwise than on purpose, or answers something else; it is named.
         """
+        from pajamas.types import Finding
+
         self.prepare("validate")
-        answers: list[list[Finding]] = call(self.manager.hook.validate, self.label, job=job)
-        return [finding for answer in answers for finding in answer]
+        caller = self.manager.hook.validate
+        found = []
+        for answer in call(caller, self.label, job=job):
+            if not isinstance(answer, list) or not all(isinstance(item, Finding) for item in answer):
+                suspects = " or ".join(self.label(each.plugin_name) for each in caller.get_hookimpls())
+                raise PluginError(
+                    f"{suspects} failed in validate.", f"It answers {answer!r:.200}, not a list of findings."
+                )
+            found += answer
+        return found
 
     def offer(self, hook: str, name: str) -> Mapping[str, str]:
         """What the plugin of that registered name answers to a hook that returns names with a text each.
