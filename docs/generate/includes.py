@@ -23,7 +23,8 @@ def expand(markdown: str, folder: Path) -> str:
         text = path.read_text(encoding="utf-8")
         shown = "\n\n\n".join(_named(text, name, path) for name in match["names"].split()) or text.rstrip()
         language = "text" if match["names"] == " __doc__" else _LANGUAGES.get(path.suffix, "text")
-        lines = [f'``` {{ .{language} title="{path.name}" }}', *shown.splitlines(), "```"]
+        fence = "````" if "```" in shown else "```"
+        lines = [f'{fence} {{ .{language} title="{path.name}" }}', *shown.splitlines(), fence]
         return "\n".join(match["indent"] + line if line else "" for line in lines)
 
     return _LINE.sub(block, markdown)
