@@ -99,4 +99,7 @@ def test_the_command_line_says_the_same(artifact):
 def test_messages_and_a_system_prompt_go_through_the_template(artifact):
     arguments = ["generate", "--model", str(artifact), "--system", "Be short.", "Hi"]
 
-    assert CliRunner().invoke(program, arguments).stdout == "Hi\n"
+    shown = CliRunner().invoke(program, arguments)
+
+    assert shown.stdout == "Hi\n"
+    assert "[3 prompt tokens, 2 tokens]" in shown.stderr  # and no rates: this backend measures none
