@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from pathlib import Path
 
 from attrs import frozen
@@ -68,7 +69,7 @@ def read_member(archive: Path, dataset: Dataset) -> str:
     try:
         with zipfile.ZipFile(archive) as opened, opened.open(dataset.member) as stream:
             data = stream.read(_MOST)
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise ModelFileError(f"{archive} cannot be read.", str(error), "Delete it, and run this again.") from error
     found = hashlib.sha256(data).hexdigest()
     if found != dataset.sha256:
