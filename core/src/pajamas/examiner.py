@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import time
 from typing import IO, Any
 
@@ -46,7 +45,7 @@ def main(descriptor: int, request: dict[str, Any]) -> None:
             found = _examine(host, entries[tuple(key)])
             if request["thorough"] and found.info:
                 _say(answers, {"begun": number, "limit": THOROUGH_LIMIT})
-                found = _thoroughly(host, found)
+                found = _thoroughly(host, entries[tuple(key)], found)
             _say(answers, {"done": number, "found": converter().unstructure(found)})
     os._exit(0)  # whatever a plugin left for the end of the program is not waited for
 
@@ -70,7 +69,7 @@ def _examine(host: PluginHost, entry: PluginEntry) -> Examination:
             )
         notes = host.notes(entry.group, entry.name)
     except PajamasError as error:
-        return Examination(problem=_one_line(error))
+        return Examination(problem=_one_line(error, entry))
     except Exception as error:  # guarded: this process is there to find out what a plugin does
         return Examination(problem=f"{type(error).__name__}: {error}")
     if (seconds := time.perf_counter() - began) > _SLOW:
@@ -78,17 +77,14 @@ def _examine(host: PluginHost, entry: PluginEntry) -> Examination:
     return evolve(found, notes=notes)
 
 
-def _thoroughly(host: PluginHost, found: Examination) -> Examination:
-    assert found.info is not None
+def _thoroughly(host: PluginHost, entry: PluginEntry, found: Examination) -> Examination:
     try:
-        return evolve(found, info=host.backend(found.info.name).describe(thorough=True))
+        return evolve(found, info=host.backend(entry.name).describe(thorough=True))
     except PajamasError as error:
-        return Examination(problem=_one_line(error))
+        return Examination(problem=_one_line(error, entry))
 
 
-def _one_line(error: PajamasError) -> str:
-    return " ".join((error.why or error.what).split())
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), json.loads(sys.argv[2]))
+def _one_line(error: PajamasError, entry: PluginEntry) -> str:
+    """Without the plugin's name, which stands beside it wherever it is shown."""
+    what = error.what.removeprefix(entry.label).strip(" .")
+    return " ".join(f"{what}: {error.why}".rstrip(" :").split())
