@@ -2,6 +2,7 @@
 
 A line `[include NAME ...](../examples/x/hooks.py)` becomes a block with these functions, classes and values of the
 file, each with its decorators; without a name, with the whole file. Where the page is read unbuilt, it is a link.
+A comment `<!-- file: NAME -->` above an include or a block is its title.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import re
 import textwrap
 from pathlib import Path
 
-_LINE = re.compile(r"^(?P<indent> *)\[include(?P<names>(?: [\w.]+)*)\]\((?P<path>[^)#]+)\)$", re.MULTILINE)
+_FILE = r"(?:^ *<!-- file: (?P<file>.+?) -->\n)?"
+_LINE = re.compile(_FILE + r"^(?P<indent> *)\[include(?P<names>(?: [\w.]+)*)\]\((?P<path>[^)#]+)\)$", re.MULTILINE)
+_BLOCK = re.compile(r"^(?P<indent> *)<!-- file: (?P<file>.+?) -->\n *```(?P<language>\w+)$", re.MULTILINE)
 _LANGUAGES = {".py": "python", ".toml": "toml", ".md": "markdown", ".json": "json"}
 
 
@@ -24,10 +27,15 @@ def expand(markdown: str, folder: Path) -> str:
         shown = "\n\n\n".join(_named(text, name, path) for name in match["names"].split()) or text.rstrip()
         language = "text" if match["names"] == " __doc__" else _LANGUAGES.get(path.suffix, "text")
         fence = "````" if "```" in shown else "```"
-        lines = [f'{fence} {{ .{language} title="{path.name}" }}', *shown.splitlines(), fence]
+        lines = [_opening(fence, language, match["file"] or path.name), *shown.splitlines(), fence]
         return "\n".join(match["indent"] + line if line else "" for line in lines)
 
-    return _LINE.sub(block, markdown)
+    titled = _BLOCK.sub(lambda match: match["indent"] + _opening("```", match["language"], match["file"]), markdown)
+    return _LINE.sub(block, titled)
+
+
+def _opening(fence: str, language: str, title: str) -> str:
+    return f'{fence} {{ .{language} title="{title}" }}'
 
 
 def _named(text: str, name: str, path: Path) -> str:
