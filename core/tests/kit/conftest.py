@@ -6,6 +6,7 @@ import io
 import sys
 import textwrap
 from contextlib import redirect_stdout
+from types import MappingProxyType
 
 import pytest
 from attrs import field, frozen
@@ -108,8 +109,9 @@ def check(run_kit, fake_distributions):
     from kit_backend import ENGINE
     from pajamas.testing.conformance import TESTS
 
-    def run(source, *, tests=OWN, body="", name="pajamas-paper", entry="paper", requires="pajamas>=0.1,<1", **options):
-        module = fake_distributions(name, source, entry=entry, requires=requires)
+    def run(source, *, tests=OWN, body="", dist=MappingProxyType({}), **options):
+        sound = {"name": "pajamas-paper", "entry": "paper", "requires": "pajamas>=0.1,<1"}
+        module = fake_distributions(source=source, **sound | dist)
         module.with_name("paper_engine.py").write_text(textwrap.dedent(ENGINE))
         chosen = [
             test for test, function in TESTS.items() if {test, function.__qualname__.partition(".")[0]} & set(tests)

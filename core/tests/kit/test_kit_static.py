@@ -77,11 +77,12 @@ def test_describe_may_not_take_long(check, monkeypatch):
         ({"requires": "pajamas>=0.1"}, "test_core_range_is_declared", "no upper bound"),
         ({"requires": "pajamas>=7,<8"}, "test_core_range_is_declared", "it needs pajamas"),
         ({"name": "pajamas-cardboard"}, "test_names_follow_the_convention", "Call it pajamas-paper"),
+        ({"module": "cardboard"}, "test_names_follow_the_convention", "Call it pajamas_paper"),
         ({"entry": "other"}, "test_registers", "has an entry point 'paper'"),
     ],
 )
 def test_the_metadata_can_be_at_fault(check, options, test, words):
-    run = check(with_fault(), tests=("Static", "Honesty"), **options)
+    run = check(with_fault(), tests=("Static", "Honesty"), dist=options)
 
     if options.get("entry"):  # nothing can be said of a plugin that is not there
         assert test in run.failed

@@ -15,21 +15,23 @@ def write_distribution(
     group: str = "pajamas.backends",
     version: str = "1.0",
     requires: str = "pajamas>=0.1",
+    module: str | None = None,
 ) -> Path:
     """Write one distribution into the folder `root`, which is to be on `sys.path`.
 
     Args:
-        name: of the distribution; its one module is called the same, with underscores.
+        name: of the distribution.
         source: of the module; common indentation is taken away.
         entry: the entry point's name.
         group: the entry point's group.
         requires: what it says of pajamas.
+        module: the name of its one module; None is the distribution's name, with underscores.
 
     Returns:
         The module's file.
     """
-    module = name.replace("-", "_")
-    info = root / f"{module}-{version}.dist-info"
+    module = module or name.replace("-", "_")
+    info = root / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(
         f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nRequires-Dist: {requires}\n", encoding="utf-8"
