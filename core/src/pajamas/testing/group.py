@@ -30,6 +30,8 @@ class Group:
     """Import names of the engine. `hooks` may not import them, and the missing-engine test hides them."""
     load_options: ClassVar[LoadOptions] = LoadOptions()
     """How the tests load the artifact."""
+    prompt: ClassVar[str] = "Once upon a time there was a little duck named Tom. Tom lived near the beach. One day Tom"
+    """What the model goes on from, as it is (no chat template), at temperature 0: with a dozen tokens or more."""
 
 
 def require(condition: object, seen: str, mend: str) -> None:

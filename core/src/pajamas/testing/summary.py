@@ -9,8 +9,10 @@ from typing import Any
 
 from pajamas.testing.group import UNPROVEN
 
-ORDER = ("static", "honesty", "detecting", "loading", "quantizing", "generating", "scoring", "features", "errors",
-         "workers")  # fmt: skip
+ORDER = (
+    "static", "honesty", "detecting", "loading", "quantizing", "generating", "threads", "scoring", "features",
+    "errors", "workers",
+)  # fmt: skip
 WORDS = ("passed", "failed", "error", "xfailed", "xpassed", "skipped")
 Line = tuple[str, dict[str, bool]]
 
