@@ -65,15 +65,14 @@ def run_pytest(tmp_path):
         file = place / "test_conformance.py"
         file.write_text(source)
         chosen = [f"{file}::{test}" for test in tests] or [str(file)]
-        before = set(sys.modules)
         recorder, printed = _Recorder(), io.StringIO()
-        with redirect_stdout(printed):
-            code = pytest.main(
-                [*chosen, *OPTIONS, *options, f"--rootdir={place}", f"-c{place / 'pytest.ini'}"], [recorder]
-            )
-        for module in set(sys.modules) - before:
-            if str(tmp_path) in str(getattr(sys.modules[module], "__file__", "")):
-                del sys.modules[module]
+        try:
+            with redirect_stdout(printed):
+                code = pytest.main(
+                    [*chosen, *OPTIONS, *options, f"--rootdir={place}", f"-c{place / 'pytest.ini'}"], [recorder]
+                )
+        finally:
+            sys.modules.pop(file.stem, None)  # else the next run would be given this one's
         return recorder.result(int(code), printed.getvalue())
 
     return run
