@@ -110,8 +110,8 @@ def write_scratched(root: Path, artifact: Path) -> dict[str, Path]:
     largest = _largest(artifact)
     size = largest.stat().st_size
     found: dict[str, Path] = {}
-    for part in (0.0003, 0.003, 0.03, 0.3, 0.97) if size <= KEPT else ():
-        place = int(size * part)
+    # A set: in a small file several of them are one place.
+    for place in sorted({int(size * part) for part in (0.0003, 0.003, 0.03, 0.3, 0.97)}) if size <= KEPT else ():
         what = f"an artifact whose bytes from {place} on are overwritten"
         found[what] = root / f"overwritten-{place}{artifact.suffix}"
         root.mkdir(parents=True, exist_ok=True)
