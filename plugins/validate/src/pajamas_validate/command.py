@@ -10,11 +10,14 @@ import click
 from pajamas.cli import completion, output
 from pajamas.cli.state import backend_option, json_option, plugin_host
 from pajamas.core import run
+from pajamas.operations.validating import choose_metrics
+from pajamas_validate.hooks import KLD, PERPLEXITY
 
 if TYPE_CHECKING:
     from pajamas.operations.validating import ValidationResult
 
-_LENGTHS = ("perplexity", "kld")
+_ANSWERS = 8192
+"""Tokens of context that a session has by default, for metrics that generate."""
 
 
 @click.command("validate")
@@ -63,23 +66,23 @@ def command(
     Perplexity is llama-perplexity's, KL divergence is taken in lock step: nothing is written to disk. The verdict is a
     pass only where the sample is large enough to tell.
     """
-    named = tuple(part.strip() for part in metrics.split(",") if part.strip()) if metrics is not None else None
+    host = plugin_host(ctx)
     loading: dict[str, Any] = {"threads": threads}
-    if named and set(named) <= set(_LENGTHS):
-        loading["context_length"] = context  # nothing but windows is computed
+    if set(choose_metrics(host, metrics)) <= {PERPLEXITY, KLD} or context > _ANSWERS:
+        loading["context_length"] = context  # nothing but windows is computed, or they are longer than answers
     with output.progress(keep=False, doing="Loading") as progress:
         result = run(
             "validate",
             quantized=quantized,
             original=original,
             alone=alone or (options["reference"] is not None and original is None),
-            metrics=named,
+            metrics=metrics,
             text=text,
             options={"context": context} | {name: value for name, value in options.items() if value is not None},
             backend=backend,
             original_backend=original_backend,
             progress=progress,
-            host=plugin_host(ctx),
+            host=host,
             **loading,
         )
     if as_json:
