@@ -25,6 +25,7 @@ from pajamas.testing.quantizing import Quantizing
 from pajamas.testing.scoring import Scoring
 from pajamas.testing.static import Static
 from pajamas.testing.threads import Threads
+from pajamas.testing.undeclared import Undeclared
 from pajamas.testing.workers import Workers
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Made:
 
 
 class BackendConformance(
-    Static, Honesty, Detecting, Loading, Quantizing, Generating, Threads, Scoring, Features, Errors, Workers
+    Static, Honesty, Detecting, Loading, Quantizing, Generating, Threads, Scoring, Features, Undeclared, Errors, Workers
 ):  # fmt: skip
     """Every rule of the contract, as tests that a backend's own test class inherits.
 

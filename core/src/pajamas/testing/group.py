@@ -11,6 +11,8 @@ from pajamas.types import LoadOptions
 DEVICES = ("cuda", "metal", "cpu")
 """The words for devices."""
 
+UNDECLARED = "not declared, and refused: there is nothing to show"
+"""The reason of a skip where a feature is not declared."""
 UNPROVEN = "not proven, the engine cannot run here"
 """How the reason of a skip begins that leaves the backend unproven."""
 

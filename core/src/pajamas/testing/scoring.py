@@ -9,7 +9,7 @@ import pytest
 from pajamas.errors import PajamasError
 from pajamas.features import Feature
 from pajamas.testing.asking import ask
-from pajamas.testing.group import Group, require
+from pajamas.testing.group import UNDECLARED, Group, require
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +35,7 @@ class Scoring(Group):
     def window(cls, session: Session) -> list[int]:
         """The token ids that are scored: the class's prompt and its greedy answer."""
         if Feature.SCORE not in session.features:
-            pytest.skip("score is not declared")
+            pytest.skip(UNDECLARED)
         return [*session.tokenize(cls.prompt), *ask(session, cls.prompt).tokens]
 
     @pytest.fixture(scope="class")
@@ -154,7 +154,7 @@ class Scoring(Group):
     def test_logprobs_agree_with_scores(self, session: Session, rows: NDArray[np.float32], window: list[int]) -> None:
         """The log-probabilities that `generate` reports are those of the rows."""
         if Feature.LOGPROBS not in session.features:
-            pytest.skip("logprobs is not declared")
+            pytest.skip(UNDECLARED)
         told = ask(session, self.prompt, logprobs=0)
         start = len(session.tokenize(self.prompt))
         reported = [entry for chunk in told.chunks for entry in chunk.logprobs]

@@ -11,7 +11,7 @@ import pytest
 from pajamas.errors import PajamasError
 from pajamas.features import Feature
 from pajamas.testing.asking import Told, ask, read, request
-from pajamas.testing.group import Group, require
+from pajamas.testing.group import UNDECLARED, Group, require
 
 if TYPE_CHECKING:
     from pajamas.types import Session
@@ -27,7 +27,7 @@ class Threads(Group):
     def test_threads_do_not_disturb_each_other(self, session: Session) -> None:
         """Where `parallel` is declared, several threads are answered at once, each as if it were alone."""
         if Feature.PARALLEL not in session.features:
-            pytest.skip("parallel is not declared")
+            pytest.skip(UNDECLARED)
         prompts = [f"{self.prompt}{' and so on' * number}" for number in range(THREADS)]
         alone = [ask(session, prompt) for prompt in prompts]
         together: dict[int, Told | BaseException] = {}
