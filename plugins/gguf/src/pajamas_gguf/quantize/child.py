@@ -23,7 +23,6 @@ import importlib.util
 import json
 import os
 import re
-import signal
 import sys
 import threading
 from contextlib import suppress
@@ -33,6 +32,7 @@ from typing import Any
 from attrs import field, frozen
 
 from pajamas.errors import EngineMissing, PajamasError
+from pajamas_gguf import lifeline
 
 _START = re.compile(r"\[ *(\d+)/ *(\d+)\] (.+?) +- \[[ \d,]+\], type = +(\w+), ")
 _NEW_TYPE = re.compile(r"(?:converting to (\w+) \.\. |MiB \((\w+)\)$)")
@@ -86,9 +86,7 @@ class Events:
         self.errors: list[str] = []
 
     def emit(self, event: str, **fields: Any) -> None:
-        data = memoryview((json.dumps({"event": event, **fields}) + "\n").encode())
-        while data:
-            data = data[os.write(self._descriptor, data) :]
+        lifeline.write_all(self._descriptor, (json.dumps({"event": event, **fields}) + "\n").encode())
 
     def log(self, level: int, text: bytes, _user_data: object = None) -> None:
         """The engine's log callback: a line may come in several pieces."""
@@ -126,14 +124,12 @@ class Events:
 
 
 def main() -> None:
-    # The engine may print: what the parent reads must not be mixed with that.
-    events = Events(os.dup(1))
-    os.dup2(2, 1)
-    _die_with_parent()
-    _leave_no_core_file()
+    events = Events(lifeline.take_channel())
+    lifeline.die_with_parent()
+    lifeline.leave_no_core_file()
     _bindings_only()
-    task = Task(**json.loads(_first_line()))
-    threading.Thread(target=_watch_parent, daemon=True).start()
+    task = Task(**json.loads(lifeline.first_line()))
+    threading.Thread(target=lifeline.watch_parent, daemon=True).start()
     try:
         (_plan if task.dry_run else _write)(task, events)
     except EngineMissing as error:
@@ -226,35 +222,6 @@ def _bindings_only() -> None:
     """Keep llama_cpp's own __init__ from running: it imports numpy and jinja2, which takes longer than a dry run."""
     if spec := importlib.util.find_spec("llama_cpp"):
         sys.modules["llama_cpp"] = importlib.util.module_from_spec(spec)
-
-
-def _die_with_parent() -> None:
-    # The terminal sends Ctrl-C to both processes; the parent decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        set_parent_death_signal = 1  # PR_SET_PDEATHSIG, prctl(2)
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL, 0, 0, 0)
-
-
-def _leave_no_core_file() -> None:
-    if sys.platform != "win32":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _first_line() -> bytes:
-    """Read past every buffer: the rest of standard input belongs to the other thread."""
-    line = b""
-    while (byte := os.read(0, 1)) not in (b"", b"\n"):
-        line += byte
-    return line
-
-
-def _watch_parent() -> None:
-    while os.read(0, 4096):
-        pass
-    os._exit(1)
 
 
 if __name__ == "__main__":
