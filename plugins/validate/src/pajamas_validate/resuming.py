@@ -31,18 +31,21 @@ class State:
     def __init__(self, path: Path | None, key: str) -> None:
         self._path, self._key = path, key
         self._written = time.monotonic()
+        self._has_more = False
 
     def load(self, limit: int) -> list[WindowScores]:
         """The first windows, as far as they were measured, `limit` at most."""
         found = scores.read(self._path, self._key) if self._path else None
-        windows = found.windows()[:limit] if found else []
+        windows = found.windows() if found else []
+        self._has_more = len(windows) > limit
+        windows = windows[:limit]
         if windows:
             log.warning("Going on after %d windows that an earlier run has measured.", len(windows))
         return windows
 
     def save(self, done: list[WindowScores], *, now: bool = False) -> None:
         """Write what is done, if the last time is long ago or it must be `now`."""
-        if self._path is None or not done or not (now or time.monotonic() - self._written >= _EVERY):
+        if self._path is None or self._has_more or not done or not (now or time.monotonic() - self._written >= _EVERY):
             return
         self._written = time.monotonic()
         try:
@@ -52,7 +55,8 @@ class State:
             self._path = None
 
     def remove(self) -> None:
-        if self._path is not None:
+        """Forget what is done, unless it is more than this run was asked for."""
+        if self._path is not None and not self._has_more:
             self._path.unlink(missing_ok=True)
 
 
