@@ -284,7 +284,7 @@ class Finding:
     """One measured value."""
 
     metric: str
-    """Its name, as `validation_metrics` offers it."""
+    """A name that `validation_metrics` offers, or that of a part of such a metric: "perplexity-increase"."""
     value: float
     """What was measured."""
     error: float | None = None

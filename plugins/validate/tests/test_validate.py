@@ -113,6 +113,15 @@ def test_a_sample_that_is_too_small_exits_with_6_and_says_how_many_windows_would
     assert "unresolved: use " in result.stdout
 
 
+def test_json_of_an_unresolved_verdict_is_json(tiny_gguf):
+    arguments = ("-q", tiny_gguf("q4_k_m"), "-o", tiny_gguf("f16"), "--metrics", "perplexity", "--windows", 2, "--json")
+    result = run_command(*arguments)
+
+    verdict = json.loads(result.stdout, parse_constant=pytest.fail)["findings"][-1]
+    assert (verdict["details"]["status"], verdict["value"]) == ("unresolved", 0.0)
+    assert verdict["details"]["more_windows"] > 0
+
+
 def test_a_scheme_of_no_profile_is_measured_and_not_judged_unless_a_threshold_is_given(tiny_gguf):
     arguments = ("-q", tiny_gguf("q5_k_m"), "-o", tiny_gguf("f16"), "--metrics", "perplexity")
     free, held = run_command(*arguments), run_command(*arguments, "--threshold", 0.1)

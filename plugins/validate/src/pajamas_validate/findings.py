@@ -32,7 +32,7 @@ def of_run(run: Run, summary: Summary, verdict: Verdict, metrics: tuple[str, ...
     found.append(
         Finding(
             metric="verdict",
-            value={"pass": 1.0, "fail": 0.0}.get(verdict.status, float("nan")),
+            value=float(verdict.status == "pass"),
             details={
                 "status": verdict.status,
                 "line": verdict.line,
