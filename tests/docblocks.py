@@ -125,6 +125,6 @@ def _commands(source):
         # In a pipe every part must be known.
         for part in re.split(r"\s\|\s", line):
             first = next((word for word in shlex.split(part, comments=True) if "=" not in word), "export")
-            if first not in docprogram.PROGRAMS + HELPERS:
+            if first not in (*docprogram.PROGRAMS, *HELPERS):
                 raise Undecided(f"{first!r} is not a command that is run here: mark the block <!-- not run: why -->")
         yield line

@@ -1,20 +1,70 @@
-"""Runs the documentation's commands in a folder, and what is installed there."""
+"""Runs the documentation's commands in a folder, and what is installed there.
+
+A command of pajamas alone runs in this process, which has the engine imported already: importing it for each would take
+most of the time. Whatever needs the shell, or a plugin that the page installs, runs in a process of its own.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import io
+import logging
 import os
+import shlex
 import subprocess
 import sys
 import zipfile
 
+import pytest
+
 import cliprogram
+from pajamas.cli import main
 from pajamas.entry_points import DISABLE_VARIABLE
 
-PROGRAMS = ("pajamas", "llama-pajamas-quant", "llama-pajamas-run")
+PROGRAMS = {"pajamas": main.pajamas, "llama-pajamas-quant": main.quant, "llama-pajamas-run": main.run}
 
 
 def run(command, folder):
-    """The finished command of the shell: returncode, stdout, stderr as text."""
+    """The finished command: returncode, stdout, stderr as text."""
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    words = list(lexer)
+    plain = words[0] in PROGRAMS and not any(set(word) <= set("|<>;&()") for word in words)
+    return _here(words) if plain and not _site(folder).exists() else _by_shell(command, folder)
+
+
+def install(folder):
+    """Build the folder's wheel with what is here, and unpack it where later commands find it."""
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder.parent / "wheels", folder]
+    done = subprocess.run(build, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for wheel in (folder.parent / "wheels").glob("*.whl"):
+        zipfile.ZipFile(wheel).extractall(_site(folder))
+
+
+def _site(folder):
+    return folder.parent / "site"
+
+
+def _here(words):
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        with (
+            contextlib.redirect_stdout(streams[0]),
+            contextlib.redirect_stderr(streams[1]),
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            patch.setattr(sys, "argv", words)
+            patch.setattr(sys, "stdin", None)
+            code = main._run(PROGRAMS[words[0]])
+    finally:
+        root.handlers[:], root.level = handlers, level
+    return subprocess.CompletedProcess(words, code, *(stream.buffer.getvalue().decode() for stream in streams))
+
+
+def _by_shell(command, folder):
     found = [str(_site(folder)), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     variables = {
         "PATH": f"{cliprogram.SCRIPTS}:/usr/bin:/bin",
@@ -31,16 +81,3 @@ def run(command, folder):
         text=True,
         timeout=2 * cliprogram.TIMEOUT,
     )
-
-
-def install(folder):
-    """Build the folder's wheel with what is here, and unpack it where later commands find it."""
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder.parent / "wheels", folder]
-    done = subprocess.run(build, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stdout + done.stderr
-    for wheel in (folder.parent / "wheels").glob("*.whl"):
-        zipfile.ZipFile(wheel).extractall(_site(folder))
-
-
-def _site(folder):
-    return folder.parent / "site"

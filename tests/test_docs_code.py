@@ -17,7 +17,7 @@ def folder(tmp_path, monkeypatch):
     """An empty folder to run a page's blocks in, with a home of its own beside it."""
     folder = tmp_path / "work"
     folder.mkdir()
-    for name, value in environment(tmp_path / "home").items():
+    for name, value in environment(tmp_path / "home", COLUMNS="100").items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(folder)
     return folder
