@@ -36,6 +36,13 @@ def test_every_rule_reads_well_on_its_own():
         assert not rest or not rest[0].strip(), name
 
 
+def test_every_group_is_in_the_summary():
+    from pajamas.testing.conformance import TESTS
+    from pajamas.testing.plugin import GROUPS
+
+    assert {rule.__module__ for rule in TESTS.values()} == {f"pajamas.testing.{name}" for name in GROUPS}
+
+
 def test_the_kit_is_silent_where_no_backend_is_tested(run_pytest):
     run = run_pytest("def test_nothing(): pass\n")
 
@@ -100,20 +107,3 @@ def test_a_model_that_is_not_here_says_what_to_install(check, monkeypatch):
 
     assert list(run.failed) == ["test_the_model_becomes_an_artifact"]
     assert "pip install pajamas-tiny" in run.failed["test_the_model_becomes_an_artifact"]
-
-
-def test_the_summary_names_features_in_one_line():
-    from types import SimpleNamespace
-
-    from pajamas.testing.summary import lines
-
-    reasons = ("seed is declared: test_a shows it", "top-k is declared: test_b shows it", "no pip here")
-    reports = [
-        ("skipped", ["TestX", "x", "features"], SimpleNamespace(nodeid=f"t.py::TestX::test_{n}", longrepr=("", 1, why)))
-        for n, why in enumerate(reasons)
-    ]
-
-    shown = [line for line, _ in lines(reports)]
-
-    assert "  skipped: declared, so that there is nothing to refuse: seed, top-k" in shown
-    assert "  skipped: no pip here (test_2)" in shown

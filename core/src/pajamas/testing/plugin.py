@@ -15,15 +15,13 @@ from typing import Any
 
 import pytest
 
-pytest.register_assert_rewrite(
-    *(
-        f"pajamas.testing.{name}"
-        for name in (
-            "group", "conformance", "static", "honesty", "detecting", "loading", "quantizing", "generating", "scoring",
-            "features", "errors_group", "workers",
-        )
-    )
+GROUPS = (
+    "static", "honesty", "detecting", "loading", "quantizing", "generating", "threads", "scoring", "features",
+    "undeclared", "errors_group", "workers",
 )  # fmt: skip
+"""Modules whose rules run, in their order."""
+
+pytest.register_assert_rewrite(*(f"pajamas.testing.{name}" for name in GROUPS))
 
 
 # --- test classes ----------------------------------------------------------------------------------------------------

@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from pajamas.testing.group import UNPROVEN
+from pajamas.testing.plugin import GROUPS
 
-ORDER = (
-    "static", "honesty", "detecting", "loading", "quantizing", "generating", "threads", "scoring", "features",
-    "undeclared", "errors", "workers",
-)  # fmt: skip
+ORDER = tuple(name.removesuffix("_group") for name in GROUPS)
 WORDS = ("passed", "failed", "error", "xfailed", "xpassed", "skipped")
 Line = tuple[str, dict[str, bool]]
 
@@ -38,12 +36,6 @@ def _reasons(own: list[tuple[str, str, Any]]) -> Iterator[Line]:
         found: dict[str, list[str]] = {}
         for _, _, report in (entry for entry in own if entry[0] == outcome):
             found.setdefault(reason_of(report), []).append(report.nodeid.rpartition("::")[2])
-        for words in ("is declared", "is not declared"):  # a line for each would bury the others
-            features = [reason.partition(f" {words}")[0] for reason in found if f" {words}" in reason]
-            if len(features) > 1:
-                found = {reason: tests for reason, tests in found.items() if f" {words}" not in reason}
-                why = "not declared" if "not" in words else "declared, so that there is nothing to refuse"
-                yield f"  {outcome}: {why}: {', '.join(features)}", {}
         for reason, tests in found.items():
             shown = ", ".join(tests[:3]) + (f" and {len(tests) - 3} more" if len(tests) > 3 else "")
             yield f"  {outcome}: {reason} ({shown})", {"yellow": True}
