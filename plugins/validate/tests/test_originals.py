@@ -115,3 +115,17 @@ def test_weights_that_are_not_numbers_are_an_error_that_says_so(source):
 
     with pytest.raises(pajamas.errors.EngineError, match="not numbers"):
         pajamas.run("validate", quantized=candidate.path, metrics="perplexity", options={"windows": 1})
+
+
+def test_the_receipt_knows_by_which_profile_an_artifact_wants_to_be_judged(source, tmp_path):
+    folder, candidate = source
+    made = pajamas.run("convert", model=folder, output=tmp_path / "hq", precision="q8_0", profile="hq")
+    stray = shutil.copy(candidate.path, tmp_path / "stray.gguf")
+
+    def thresholds(path):
+        result = pajamas.run("validate", quantized=path, original=folder, metrics="kld", options={"windows": 2})
+        return result.finding("verdict").details["thresholds"]
+
+    assert thresholds(made.gguf_path) == {"increase": 2.0, "divergence": 0.02}
+    assert thresholds(candidate.path) == {"increase": None, "divergence": None}
+    assert thresholds(tmp_path / stray) == {"increase": None, "divergence": None}

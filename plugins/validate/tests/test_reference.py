@@ -61,11 +61,13 @@ def test_a_token_that_the_candidate_holds_for_impossible_diverges_without_end():
 
 
 def test_what_is_kept_is_the_most_likely_until_little_is_left():
-    original = log_softmax(np.random.RandomState(0).standard_normal((30, 1000)) * 3)
+    spread = np.linspace(1, 9, 30)[:, None]  # from flat to decided
+    original = log_softmax(np.random.RandomState(0).standard_normal((30, 1000)) * spread)
 
     record = keep(original, np.arange(30, dtype=np.int32), np.random.default_rng(0))
 
     assert record.right.tolist() == original[np.arange(30), np.arange(30)].tolist()
+    assert record.counts.min() < MOST_TOKENS == record.counts.max()
     start = 0
     for row, count in zip(original, record.counts, strict=True):
         order = np.argsort(-row, kind="stable")

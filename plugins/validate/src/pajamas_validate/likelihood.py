@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from pajamas import manifest
 from pajamas.errors import UsageError
 from pajamas.profiles import PROFILES, Profile, resolve_targets
 from pajamas.types import Finding
@@ -157,7 +158,7 @@ def label_of(session: Session, artifact: Artifact | None) -> str:
 
 
 def _profile(settings: Settings, session: Session, artifact: Artifact | None) -> Profile | None:
-    """The one that was named, else the one that the candidate's scheme stands for; None for schemes of no profile."""
+    """The one that was named, else that of the candidate's receipt, else of its scheme; None for schemes of none."""
     if settings.profile is not None:
         if settings.profile not in PROFILES:
             what = f"There is no profile {settings.profile!r}."
@@ -165,4 +166,6 @@ def _profile(settings: Settings, session: Session, artifact: Artifact | None) ->
         return PROFILES[settings.profile]
     if artifact is None:
         return None
+    if found := manifest.find_receipt(artifact.path):
+        return PROFILES.get(found[1].profile or "")
     return resolve_targets([artifact.format], label_of(session, artifact))[0].profile
