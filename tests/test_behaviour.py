@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-from attrs import evolve
+from attrs import asdict, evolve
 
 from pajamas.operations.loading import open_selection, select
-from pajamas.types import Sampling
+from pajamas.types import Finding, Sampling
 from pajamas_tiny.hooks import MODEL
-from pajamas_validate.behaviour import findings, first_divergence, run_suite, similarity
+from pajamas_validate.behaviour import first_divergence, run_suite, similarity
+from pajamas_validate.samples import behaviour_of, of_behaviour
 from pajamas_validate.suite import Suite, suite_of
 
 
@@ -42,7 +44,9 @@ def test_a_model_beside_itself_matches_in_everything(sessions):
     behaviour = run_suite(sessions["f16"], sessions["f16"], suite_of(MODEL))
 
     assert len(behaviour.ran) == len(suite_of(MODEL).cases)
-    assert [finding.value for finding in findings(behaviour)] == [1.0, 1.0, 1.0]
+    assert [finding.value for finding in of_behaviour(behaviour)] == [100.0, 100.0, 100.0]
+    recorded = json.loads(json.dumps(asdict(of_behaviour(behaviour)[-1])))
+    assert behaviour_of(Finding(**recorded)) == behaviour
     assert behaviour.regressions == ()
     by_id = {sample.id: sample for sample in behaviour.samples}
     assert by_id["tool"].quantized.tool_calls == ('get_weather({"city": "Paris"})',)
@@ -66,7 +70,7 @@ def test_a_badly_quantized_model_is_told_from_the_original(sessions):
 def test_alone_a_model_is_judged_by_its_faults(sessions):
     behaviour = run_suite(sessions["f16"], None, cases("sum", "json"))
 
-    assert [(finding.metric, finding.value) for finding in findings(behaviour)] == [("samples.good", 1.0)]
+    assert [(finding.metric, finding.value) for finding in of_behaviour(behaviour)] == [("samples", 100.0)]
     assert all(sample.match is None and sample.baseline is None for sample in behaviour.samples)
 
 
@@ -76,10 +80,10 @@ def test_another_chat_template_stops_the_comparison_and_is_shown(sessions):
     behaviour = run_suite(other, sessions["f16"], cases("sum"))
 
     assert behaviour.samples == ()
-    (finding,) = findings(behaviour)
-    assert finding.metric == "chat_template"
-    assert "asistant" in finding.details["difference"]
-    assert "'sum'" in finding.details["difference"]
+    (finding,) = of_behaviour(behaviour)
+    assert finding.value == 0.0
+    assert "asistant" in finding.details["template_difference"]
+    assert "'sum'" in finding.details["template_difference"]
 
 
 def test_what_a_backend_cannot_do_is_not_run_and_says_why(sessions):

@@ -11,7 +11,7 @@ from pajamas.errors import TemplateError, UnsupportedFeature
 from pajamas.operations.generation import check_features, join, needed_features, prepare, stream
 from pajamas.plugins import PluginHost
 from pajamas.progress import NO_PROGRESS, Progress
-from pajamas.types import Finding, GenerateRequest, Sampling, Session
+from pajamas.types import GenerateRequest, Sampling, Session
 from pajamas_validate.checks import faults
 from pajamas_validate.suite import Case, Suite
 
@@ -79,6 +79,11 @@ class Behaviour:
         return sum(known) / len(known) if known else None
 
     @property
+    def good(self) -> int:
+        """Answers of the candidate without a fault."""
+        return sum(not sample.quantized.faults for sample in self.samples if sample.quantized)
+
+    @property
     def regressions(self) -> tuple[str, ...]:
         return tuple(f"{sample.id}: {fault}" for sample in self.samples for fault in sample.regressions)
 
@@ -118,22 +123,6 @@ def request_of(case: Case) -> GenerateRequest:
         max_tokens=case.max_tokens,
         sampling=Sampling(temperature=0.0),
     )
-
-
-def findings(behaviour: Behaviour) -> list[Finding]:
-    """The outcome as findings: the share of equal answers (with an original), and the share without faults."""
-    found = []
-    details = {"suite": behaviour.suite, "samples": behaviour.samples, "regressions": behaviour.regressions}
-    if behaviour.template_difference:
-        return [Finding(metric="chat_template", value=0.0, details={"difference": behaviour.template_difference})]
-    ran = behaviour.ran
-    if behaviour.compared and ran:
-        found.append(Finding(metric="samples.match", value=behaviour.matches / len(ran), details=details))
-        found.append(Finding(metric="samples.similarity", value=behaviour.similarity or 0.0))
-    if ran:
-        good = sum(not sample.quantized.faults for sample in ran if sample.quantized)
-        found.append(Finding(metric="samples.good", value=good / len(ran), details={} if found else details))
-    return found
 
 
 def _run(

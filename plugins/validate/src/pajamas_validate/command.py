@@ -27,10 +27,13 @@ _ANSWERS = 8192
     help="What it is compared with. Default: what its receipt says that it was made from.",
 )  # fmt: skip
 @click.option("--alone", is_flag=True, help="Measure it alone, whatever its original is.")
-@click.option("--metrics", help="Which, by commas: perplexity, kld ... Default: all that are installed.")
+@click.option("--metrics", help="Which, by commas: perplexity, kld, samples ... Default: all.")
 @click.option("--text", type=click.Path(path_type=Path), help="A text file to measure on.")
 @click.option(
     "--dataset", metavar="NAME", help="wikitext2 instead of a file; fetched once. Default: the model's own text."
+)
+@click.option(
+    "--suite", metavar="FILE", help="Prompts to ask both, a .toml file. Default: the model's own, or general ones."
 )
 @click.option("--windows", type=int, metavar="N", help="Use the first N windows only: a quick look.")
 @click.option("--ctx", "context", type=int, default=512, show_default=True, metavar="N", help="Tokens of a window.")

@@ -56,18 +56,23 @@ def of_difference(difference: TokenDifference) -> list[Finding]:
             unit="tokens",
             details=asdict(difference) | {"sentence": difference.sentence},
         ),
-        Finding(
-            metric="verdict",
-            value=0.0,
-            details={
-                "status": "fail",
-                "line": "FAIL (the tokenizers differ)",
-                "more_windows": None,
-                "thresholds": {},
-                "judgements": [],
-            },
-        ),
+        failed("the tokenizers differ"),
     ]
+
+
+def failed(why: str) -> Finding:
+    """The verdict on a candidate that is not this original's, whatever its figures."""
+    return Finding(
+        metric="verdict",
+        value=0.0,
+        details={
+            "status": "fail",
+            "line": f"FAIL ({why})",
+            "more_windows": None,
+            "thresholds": {},
+            "judgements": [],
+        },
+    )
 
 
 def _divergence(comparison: Comparison) -> list[Finding]:

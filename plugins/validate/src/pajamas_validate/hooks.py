@@ -9,7 +9,7 @@ from pajamas.hookspecs import hookimpl
 if TYPE_CHECKING:
     from pajamas.types import Finding, ValidateJob
 
-PERPLEXITY, KLD = "perplexity", "kld"
+PERPLEXITY, KLD, SAMPLES = "perplexity", "kld", "samples"
 
 
 @hookimpl
@@ -17,13 +17,14 @@ def validation_metrics() -> dict[str, str]:
     return {
         PERPLEXITY: "perplexity on held-out text, as llama-perplexity measures it, and its increase",
         KLD: "KL divergence from the original, token by token, and how often both rank the same token first",
+        SAMPLES: "answers to a suite of prompts, greedy, beside the original's, and what is wrong with them",
     }
 
 
 @hookimpl
 def validate(job: ValidateJob) -> list[Finding] | None:
-    if not {PERPLEXITY, KLD} & set(job.metrics):
+    if not {PERPLEXITY, KLD, SAMPLES} & set(job.metrics):
         return None
-    from pajamas_validate.likelihood import validate_likelihood
+    from pajamas_validate.measures import measure_all
 
-    return validate_likelihood(job)
+    return measure_all(job)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from pajamas.types import Finding
+from pajamas_validate.samples import behaviour_of
 
 _QUANTILES = {"50": "median", "95": "95 %", "99": "99 %", "99.9": "99.9 %", "100": "max"}
 
@@ -32,6 +33,8 @@ def lines(findings: Sequence[Finding]) -> list[tuple[str, str]]:
         found.append(("Change of probability:", f"{finding.value:.2f} % RMS, {mean.value:+.2f} % mean"))
     if finding := by_name.get("tokenization"):
         found.append(("Tokenization:", f"differs. {finding.details['sentence']}"))
+    if finding := by_name.get("samples"):
+        found += _samples(finding)
     if finding := by_name.get("verdict"):
         found.append(("Status:", str(finding.details["line"])))
         for judgement in finding.details["judgements"]:
@@ -51,6 +54,23 @@ def notes(findings: Sequence[Finding]) -> list[str]:
                 f"{facts['tokens']:,} tokens scored, in {facts['seconds']:.1f} s."
             ]
     return []
+
+
+def _samples(finding: Finding) -> list[tuple[str, str]]:
+    behaviour = behaviour_of(finding)
+    ran, total = len(behaviour.ran), len(behaviour.samples)
+    if behaviour.template_difference is not None:
+        return [("Chat template:", f"differs. {behaviour.template_difference}")]
+    found = []
+    if behaviour.compared and ran:
+        likeness = f"{behaviour.matches} of {ran}, {100 * (behaviour.similarity or 0):.0f} % alike on average"
+        found.append(("Same answers:", likeness))
+    found.append(
+        ("Answers in order:", f"{behaviour.good} of {ran}" + (f", {total - ran} not run" if ran < total else ""))
+    )
+    found += [("" if number else "Worse than original:", text) for number, text in enumerate(behaviour.regressions)]
+    reasons = dict.fromkeys(sample.not_run for sample in behaviour.samples if sample.not_run)
+    return found + [("", f"Not run: {reason}") for reason in reasons]
 
 
 def _plain(finding: Finding) -> str:

@@ -33,6 +33,8 @@ class Settings:
     """Where to keep what the original says, for candidates that are judged where it does not fit."""
     resume: bool = True
     """Go on where a validation of the same files on the same text was broken off."""
+    suite: str | None = None
+    """A behaviour suite: a .toml file, or the name of one that comes along; None is the model's own, or "everyday"."""
     scores: Path | None = None
     """Where to keep the scores of every token (`scores.write`), for a report."""
 

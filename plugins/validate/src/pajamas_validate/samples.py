@@ -1,0 +1,56 @@
+"""The metric `samples`: a behaviour suite's outcome as findings, and those read back for a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cattrs
+from attrs import asdict
+
+from pajamas.types import Finding
+from pajamas_validate.behaviour import Behaviour, run_suite
+from pajamas_validate.suite import built_in, read_suite, suite_of
+
+if TYPE_CHECKING:
+    from pajamas.types import ValidateJob
+    from pajamas_validate.settings import Settings
+
+
+def validate_samples(job: ValidateJob, settings: Settings) -> list[Finding]:
+    """Ask the suite that was named, the model's own, or the general one.
+
+    Raises:
+        UsageError: the suite is none.
+        PajamasError: what generating raises.
+    """
+    if settings.suite is not None:
+        file = Path(settings.suite).expanduser()
+        suite = read_suite(file) if file.suffix == ".toml" else built_in(str(settings.suite))
+    else:
+        suite = suite_of(job.model_text.path.parent if job.model_text else None)
+    return of_behaviour(run_suite(job.candidate, job.original, suite, progress=job.progress))
+
+
+def of_behaviour(behaviour: Behaviour) -> list[Finding]:
+    """The share of answers without a fault; with an original also the share of equal answers and how alike they are.
+
+    Shares and likeness are per cent. The last finding's `details` hold everything, in JSON's own types.
+    """
+    details = asdict(behaviour)
+    if behaviour.template_difference is not None:
+        return [Finding(metric="samples", value=0.0, unit="%", details=details)]
+    ran = len(behaviour.ran)
+    if not ran:
+        return [Finding(metric="samples", value=0.0, unit="%", details=details)]
+    found = []
+    if behaviour.compared:
+        found.append(Finding(metric="samples-match", value=100 * behaviour.matches / ran, unit="%"))
+        found.append(Finding(metric="samples-similarity", value=100 * (behaviour.similarity or 0.0), unit="%"))
+    found.append(Finding(metric="samples", value=100 * behaviour.good / ran, unit="%", details=details))
+    return found
+
+
+def behaviour_of(finding: Finding) -> Behaviour:
+    """What `of_behaviour` made the finding `samples` from."""
+    return cattrs.structure(dict(finding.details), Behaviour)
