@@ -65,11 +65,15 @@ def make_receipt(
     )
 
 
-_DECIDING = ("outtype", "tensor_types", "embedding_type", "output_type", "aggressive", "keep_16bit", "converter")
+_DECIDING = (
+    "outtype", "tensor_types", "embedding_type", "output_type", "aggressive", "keep_16bit", "converter",
+    "calibration_samples", "calibration_text", "imatrix", "keep_imatrix",
+)  # fmt: skip
 
 
 def _options(job: QuantizeJob) -> dict[str, Any]:
-    return {name: value for name in _DECIDING if (value := getattr(job, name))}
+    given = {name: value for name in _DECIDING if (value := getattr(job, name))}
+    return {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
 
 
 def _as_call(job: QuantizeJob) -> str:

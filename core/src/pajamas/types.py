@@ -174,6 +174,8 @@ class BackendInfo:
     """Other names that the engine's users know, each with the one of `schemes` that it means; case does not count."""
     refused_schemes: Mapping[str, str] = field(factory=dict)
     """Schemes that the engine's users know and this backend cannot make, each with the reason in one line."""
+    calibrated_schemes: frozenset[str] = frozenset()
+    """Those of `schemes` that are made only with a calibration or an importance matrix."""
     profile_schemes: Mapping[str, Mapping[str, str]] = field(factory=dict)
     """Format to the scheme of each profile ("balanced", "ultra", "hq") that it has, for formats of its own."""
     file_suffixes: Mapping[str, str] = field(factory=dict)
@@ -222,6 +224,14 @@ class QuantizeJob:
     """Keep the 16-bit intermediate beside the result."""
     converter: str | None = None
     """None for pajamas' own, "llama.cpp" for llama.cpp's."""
+    calibration_samples: int | None = None
+    """Weight the quantization by what the model does with at most so many samples of a calibration text."""
+    calibration_text: Path | None = None
+    """The text: .jsonl with a conversation a line, or plain text. None is the model's own, beside its config.json."""
+    imatrix: Path | None = None
+    """A ready importance matrix, in place of a calibration."""
+    keep_imatrix: bool = False
+    """Keep the importance matrix beside the result."""
     progress: Progress = NO_PROGRESS
     """What is told how far the work is."""
 

@@ -12,7 +12,7 @@ from pajamas.architecture import detect_architecture
 from pajamas.errors import EngineMissing, NotEnoughDisk, TargetExists, UnsupportedFeature, UsageError
 from pajamas.modelfiles import LocalFiles
 from pajamas_gguf.quantize.pipeline import quantize
-from pajamas_gguf.schemes import SCHEMES, USABLE
+from pajamas_gguf.schemes import CALIBRATED, SCHEMES
 from quantize_jobs import TINY, Recorded, header_of, make_job, types_of, write_llama
 
 QUICK = ("Q8_0", "Q4_K_M", "IQ4_XS")
@@ -61,7 +61,12 @@ def test_a_dry_run_is_exact(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "scheme", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in USABLE]
+    "scheme",
+    [
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+        for name in SCHEMES
+        if name not in CALIBRATED
+    ],
 )
 def test_every_scheme_has_exactly_the_planned_size(scheme, source, tmp_path):
     output = tmp_path / "out.gguf"
@@ -146,11 +151,6 @@ def test_llama_cpps_own_converter(tmp_path):
     with pytest.raises(EngineMissing):
         quantize(make_job(TINY, tmp_path / "out.gguf", converter="llama.cpp"))
     assert os.listdir(tmp_path) == []
-
-
-def test_schemes_that_need_an_importance_matrix_are_refused(tmp_path):
-    with pytest.raises(UnsupportedFeature, match="importance matrix"):
-        quantize(make_job(TINY, tmp_path / "out.gguf", "iq2_xs"))
 
 
 @attrs.frozen

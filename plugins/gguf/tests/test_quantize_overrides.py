@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pajamas.errors import UnsupportedFeature, UsageError
+from pajamas.errors import UsageError
 from pajamas_gguf.quantize.pipeline import quantize
 from quantize_jobs import make_job, types_of, write_llama
 
@@ -80,7 +80,7 @@ def test_bad_overrides_are_refused(overrides, message, untied, tmp_path):
 
 def test_overrides_that_need_an_importance_matrix_are_refused(untied, tmp_path):
     for kind in ("iq2_xxs", "iq3_xxs", "iq1_m"):
-        with pytest.raises(UnsupportedFeature, match="importance matrix"):
+        with pytest.raises(UsageError, match="importance matrix"):
             quantize(make_job(untied, tmp_path / "out.gguf", tensor_types=(("attn_q", kind),), dry_run=True))
 
 

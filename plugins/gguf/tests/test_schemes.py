@@ -6,9 +6,9 @@ import ctypes
 
 import pytest
 
-from pajamas.errors import UnsupportedFeature, UsageError
+from pajamas.errors import UsageError
 from pajamas.gguf_header import GGML_TYPES
-from pajamas_gguf.schemes import ALIASES, BLOCKS, SCHEMES, TYPE_IDS, USABLE, find_scheme, find_tensor_type
+from pajamas_gguf.schemes import ALIASES, BLOCKS, CALIBRATED, SCHEMES, TYPE_IDS, find_scheme, find_tensor_type
 
 
 def test_every_ftype_is_the_engines_own():
@@ -58,11 +58,9 @@ def test_an_unknown_scheme_names_a_close_one():
         find_scheme("q4km")
 
 
-@pytest.mark.parametrize("name", ["iq2_xxs", "IQ3_XS", "Q2_K_S", "IQ1_M", "IQ2_M"])
-def test_schemes_that_need_an_importance_matrix_say_so(name):
-    assert name.upper() not in USABLE
-    with pytest.raises(UnsupportedFeature, match="needs an importance matrix, which this version cannot make"):
-        find_scheme(name)
+def test_schemes_that_need_an_importance_matrix():
+    assert {"IQ2_XXS", "IQ3_XS", "Q2_K_S", "IQ1_M", "IQ2_M"} <= CALIBRATED
+    assert not CALIBRATED & {"Q2_K", "IQ3_S", "IQ4_XS"}
 
 
 def test_bits_of_the_type():
@@ -77,5 +75,6 @@ def test_tensor_types():
         find_tensor_type("q6_m", "--tensor-type")
     with pytest.raises(UsageError):
         find_tensor_type("Q8_K", "--tensor-type")
-    with pytest.raises(UnsupportedFeature):
+    with pytest.raises(UsageError, match="needs an importance matrix"):
         find_tensor_type("iq1_s", "--tensor-type")
+    assert find_tensor_type("iq1_s", "--tensor-type", weighted=True) == "IQ1_S"

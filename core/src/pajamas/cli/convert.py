@@ -63,6 +63,18 @@ def _overrides(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
 @click.option("--output-tensor-type", "output_type", metavar="TYPE", help="Type of the output layer.")
 @click.option("--keep-16bit", is_flag=True, help="Keep the 16-bit GGUF beside the result.")
 @click.option("--converter", type=click.Choice(["llama.cpp"]), help="llama.cpp's own converter instead of ours.")
+@click.option(
+    "--calibration-samples", type=click.IntRange(min=1), metavar="N",
+    help="Weight the quantization by what the model does with N samples of a calibration text, such as 512.",
+)  # fmt: skip
+@click.option(
+    "--calibration-text", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
+    help="That text: .jsonl with a conversation a line, or plain text. Default: the model's own.",
+)  # fmt: skip
+@click.option(
+    "--imatrix", type=click.Path(exists=True, dir_okay=False), metavar="FILE", help="A ready importance matrix."
+)
+@click.option("--keep-imatrix", is_flag=True, help="Keep the importance matrix beside the result.")
 @click.option("--explain", is_flag=True, help="Say on standard error which backend was chosen and why.")
 @backend_option
 @json_option

@@ -77,6 +77,10 @@ def convert(
     output_type: str | None = None,
     keep_16bit: bool = False,
     converter: str | None = None,
+    calibration_samples: int | None = None,
+    calibration_text: str | Path | None = None,
+    imatrix: str | Path | None = None,
+    keep_imatrix: bool = False,
     command: str = "",
     progress: Progress = NO_PROGRESS,
     host: PluginHost | None = None,
@@ -94,7 +98,8 @@ def convert(
         dry_run: compute sizes and memory from headers alone; nothing is downloaded but headers, nothing written.
         force: replace what is there.
         backend: the backend that makes the artifacts; None lets the format decide.
-        threads, outtype, tensor_types, embedding_type, output_type, keep_16bit, converter: as `types.QuantizeJob`.
+        threads, outtype, tensor_types, embedding_type, output_type, keep_16bit, converter, calibration_samples,
+            calibration_text, imatrix, keep_imatrix: as `types.QuantizeJob`.
         command: the command line, for the receipt.
 
     Raises:
@@ -113,6 +118,8 @@ def convert(
     targets = resolve_targets(wanted, precision, profile, aggressive, backends=backends)
     if any(choice.device not in (None, "cpu") for choice in choices):
         raise UsageError(f"Conversion cannot run on {backend}.", "It runs on the processor.", "Leave --backend out.")
+    if not dry_run and (imatrix, calibration_samples, calibration_text) == (None, None, None):
+        _refuse_uncalibrated(targets, backends)
     source = resolve_whole(host, model)
     name = model_name(host, model, source)
     folder, paths = _paths(output, name, targets, backends)
@@ -144,6 +151,10 @@ def convert(
             output_type=output_type,
             keep_16bit=keep_16bit,
             converter=converter,
+            calibration_samples=calibration_samples,
+            calibration_text=None if calibration_text is None else Path(calibration_text).expanduser(),
+            imatrix=None if imatrix is None else Path(imatrix).expanduser(),
+            keep_imatrix=keep_imatrix,
             progress=progress,
         )
         for target, path in zip(targets, paths, strict=True)
@@ -181,6 +192,16 @@ def _make(result: ConvertResult, target: Target, choice: Choice, job: QuantizeJo
         receipts=(*result.receipts, receipt),
         manifest_path=path,
     )
+
+
+def _refuse_uncalibrated(targets: Sequence[Target], backends: Mapping[str, BackendInfo]) -> None:
+    for target in targets:
+        if target.scheme in backends[target.format].calibrated_schemes:
+            raise UsageError(
+                f"{target.scheme} needs an importance matrix.",
+                "At so few bits the weights must be weighted by what the model does with them.",
+                "Add --calibration-samples 512, or a ready one: --imatrix FILE.",
+            )
 
 
 def _manifest_of(result: ConvertResult) -> Manifest:

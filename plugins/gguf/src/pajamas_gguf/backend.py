@@ -6,11 +6,10 @@ import importlib.util
 
 from pajamas.types import BackendInfo, Feature
 from pajamas_gguf import engine, probe
-from pajamas_gguf.schemes import ALIASES, SCHEMES, USABLE
+from pajamas_gguf.schemes import ALIASES, CALIBRATED, SCHEMES
 from pajamas_gguf.session.features import EMBEDDING, GENERATING
 
 _INSTALL = "pip install pajamas-gguf"
-_NO_IMATRIX = "It needs an importance matrix, which this version cannot make."
 
 
 def describe(thorough: bool = False) -> BackendInfo:
@@ -41,12 +40,12 @@ def describe(thorough: bool = False) -> BackendInfo:
         engine="llama.cpp by llama-cpp-python",
         engine_version=version,
         formats=("gguf",),
-        schemes=USABLE,
+        schemes=tuple(SCHEMES),
         features=GENERATING | EMBEDDING | gpu,
         devices=devices,
         unavailable=unavailable,
         fix=fix or "",
         notes=notes,
         scheme_aliases=ALIASES,
-        refused_schemes={name: _NO_IMATRIX for name in SCHEMES if name not in USABLE},
+        calibrated_schemes=CALIBRATED,
     )

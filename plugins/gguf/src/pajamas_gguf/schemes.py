@@ -10,7 +10,7 @@ import difflib
 
 from attrs import frozen
 
-from pajamas.errors import UnsupportedFeature, UsageError
+from pajamas.errors import UsageError
 from pajamas.gguf_header import GGML_TYPES
 
 TYPE_IDS = {name: number for number, (name, _, _) in GGML_TYPES.items()}
@@ -25,6 +25,13 @@ WIDE_TYPES = frozenset({"F32", "F16", "BF16"})
 _UNWRITABLE = frozenset({"Q8_1", "Q8_K", "I8", "I16", "I32", "I64", "F64"})
 TENSOR_TYPES = frozenset(TYPE_IDS) - _UNWRITABLE
 """The types that the quantizer can give to a tensor (ggml_quantize_chunk)."""
+
+
+UNWEIGHTED = WIDE_TYPES | {"Q8_0", "Q2_0", "Q1_0", "TQ1_0", "TQ2_0", "MXFP4", "NVFP4"}
+"""The types for which the quantizer does not look at an importance matrix (ggml/src/ggml-quants.c)."""
+
+WEIGHTED_ONLY = frozenset({"IQ2_XXS", "IQ2_XS", "IQ1_S"})
+"""The types that ggml aborts at without one (ggml_quantize_requires_imatrix)."""
 
 
 @frozen(kw_only=True)
@@ -99,8 +106,8 @@ SCHEMES = {
 
 ALIASES = {"Q3_K": "Q3_K_M", "Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "FP32": "F32", "FP16": "F16"}
 
-USABLE = tuple(scheme.name for scheme in SCHEMES.values() if not scheme.needs_imatrix)
-"""The names of the schemes that this version can make."""
+CALIBRATED = frozenset(scheme.name for scheme in SCHEMES.values() if scheme.needs_imatrix)
+"""The names of the schemes that need an importance matrix."""
 
 
 def find_scheme(name: str) -> Scheme:
@@ -108,41 +115,39 @@ def find_scheme(name: str) -> Scheme:
 
     Raises:
         UsageError: there is no such scheme.
-        UnsupportedFeature: it needs an importance matrix.
     """
     wanted = name.strip().upper()
     scheme = SCHEMES.get(ALIASES.get(wanted, wanted))
     if scheme is None:
-        close = difflib.get_close_matches(wanted, [*USABLE, *ALIASES], n=1)
+        close = difflib.get_close_matches(wanted, [*SCHEMES, *ALIASES], n=1)
         fix = f"Did you mean {close[0]}?" if close else "Q4_K_M is a good first choice."
         raise UsageError(f"There is no GGUF scheme {name!r}.", f"llama.cpp offers {', '.join(SCHEMES)}.", fix)
-    if scheme.needs_imatrix:
-        raise needs_imatrix(scheme.name)
     return scheme
 
 
-def find_tensor_type(name: str, option: str) -> str:
+def find_tensor_type(name: str, option: str, *, weighted: bool = False) -> str:
     """The tensor type of that name, in upper or lower case; `option` is where it was asked for, for the message.
 
+    :param weighted: there will be an importance matrix.
+
     Raises:
-        UsageError: there is no such type, or no tensor can be written in it.
-        UnsupportedFeature: the engine aborts without an importance matrix for it.
+        UsageError: there is no such type, no tensor can be written in it, or it needs an importance matrix.
     """
     wanted = name.strip().upper()
     if wanted not in TENSOR_TYPES:
         close = difflib.get_close_matches(wanted, sorted(TENSOR_TYPES), n=1)
         fix = f"Did you mean {close[0]}?" if close else ""
         raise UsageError(f"{option}: there is no tensor type {name!r}.", f"Types: {_listed(TENSOR_TYPES)}.", fix)
-    if wanted in ("IQ2_XXS", "IQ2_XS", "IQ1_S"):  # ggml_quantize_requires_imatrix
+    if wanted in WEIGHTED_ONLY and not weighted:
         raise needs_imatrix(wanted)
     return wanted
 
 
-def needs_imatrix(what: str) -> UnsupportedFeature:
-    return UnsupportedFeature(
-        f"{what} needs an importance matrix, which this version cannot make.",
+def needs_imatrix(what: str) -> UsageError:
+    return UsageError(
+        f"{what} needs an importance matrix.",
         "At so few bits the weights must be weighted by what the model does with them, or the result is garbage.",
-        f"Without one there are {', '.join(USABLE)}.",
+        "Add --calibration-samples 512, or a ready one: --imatrix FILE.",
     )
 
 

@@ -40,7 +40,7 @@ def quantize(job: QuantizeJob) -> Artifact | None:
     if job.format != "echo":
         return None
     refuse(job, "threads", "outtype", "tensor_types", "embedding_type", "output_type", "aggressive", "keep_16bit",
-           "converter")  # fmt: skip
+           "converter", "calibration_samples", "calibration_text", "imatrix", "keep_imatrix")  # fmt: skip
     if job.scheme not in INDENTS:
         raise UsageError(f"echo has no scheme {job.scheme!r}.", f"It has {', '.join(INDENTS)}.", "Name one of them.")
     header = {"format": "echo", "scheme": job.scheme, "model": job.name}

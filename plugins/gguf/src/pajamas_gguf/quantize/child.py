@@ -69,6 +69,8 @@ class Task:
     """[regex, type] pairs; the first that is found in a tensor's name wins."""
     embedding_type: int | None = None
     output_type: int | None = None
+    imatrix: str | None = None
+    """The file of the importance matrix. A dry run does not open it, but plans as the recipe does with one."""
     realign: bool = False
     """The source has another alignment than 32, but the quantizer always writes with 32: correct the metadata."""
 
@@ -183,6 +185,9 @@ def _quantize(task: Task, events: Events, source: str, output: str) -> str | Non
         patterns[place].pattern, patterns[place].type = pattern.encode(), kind
     if task.patterns:
         parameters.tt_overrides = patterns
+    kept = None
+    if task.imatrix is not None:
+        parameters.imatrix, kept = _importance(engine, None if task.dry_run else Path(task.imatrix))
     keys = (engine.llama_model_kv_override * 2)()
     if task.realign:
         keys[0].tag, keys[0].key = 0, b"general.alignment"
@@ -193,10 +198,25 @@ def _quantize(task: Task, events: Events, source: str, output: str) -> str | Non
     engine.llama_log_set(callback, None)
     failed = engine.llama_model_quantize(os.fsencode(source), os.fsencode(output), ctypes.byref(parameters))
     engine.llama_log_set(before, data)
+    del kept
     if failed:
         events.emit("failed", lines=events.errors[-5:])
         return None
     return (engine.llama_version() or b"").decode()
+
+
+def _importance(engine: Any, path: Path | None) -> tuple[Any, Any]:
+    """The array for the engine, ended by an entry without a name, and what must live as long; None: nothing in it."""
+    means = {}
+    if path is not None:
+        from pajamas_gguf.imatrix.matrix import read_matrix
+
+        means = {name.encode(): entry.means().ravel() for name, entry in read_matrix(path).entries.items()}
+    found = (engine.llama_model_imatrix_data * (len(means) + 1))()
+    number = ctypes.POINTER(ctypes.c_float)
+    for place, (name, values) in enumerate(means.items()):
+        found[place].name, found[place].data, found[place].size = name, values.ctypes.data_as(number), values.size
+    return found, means
 
 
 def _measure(path: Path, task: Task, events: Events) -> None:

@@ -20,6 +20,7 @@ from pajamas.errors import PajamasError
 from pajamas.gguf_header import GGML_TYPES, GGUFHeader
 from pajamas.progress import NO_PROGRESS
 from pajamas.types import Architecture, QuantizeJob, TensorInfo
+from pajamas_gguf.imatrix.calibration import asked
 from pajamas_gguf.memory import extra_buffers, predict
 from pajamas_gguf.quantize.child import Task
 from pajamas_gguf.quantize.origin import Input, Origin
@@ -50,11 +51,12 @@ class Plan:
     """Context length in tokens to bytes in all; those that the job asks for."""
     unmeasured: str | None = None
     """Why `memory` lacks some: no reason not to make the file."""
+    more_notes: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
         unmeasured = (f"Its memory could not be predicted: {self.unmeasured}",) if self.unmeasured else ()
-        return (*self.input.notes, *_fallback_notes(self.tensors), *unmeasured)
+        return (*self.input.notes, *_fallback_notes(self.tensors), *unmeasured, *self.more_notes)
 
     @property
     def types(self) -> Mapping[str, Mapping[str, int]]:
@@ -72,8 +74,7 @@ def make_plan(
     """Plan the job; `folder` takes the sparse files.
 
     Raises:
-        UsageError: an override that cannot be honoured.
-        UnsupportedFeature: an override that needs an importance matrix.
+        UsageError: an override that cannot be honoured, or needs an importance matrix.
         PajamasError: what the converter or the engine cannot do.
     """
     outline = shared_outline(job, origin, folder) if job.dry_run else origin.outline(folder)
@@ -81,6 +82,8 @@ def make_plan(
         return _final_plan(job, overrides, outline)
     overrides = fit_overrides(overrides, outline.header.tensors)
     task = make_task(outline, folder / "planned.gguf", scheme, overrides, threads, dry_run=True, contexts=job.contexts)
+    # A dry run says what a scheme would be also before there is a matrix; `quantize` refuses to make it without.
+    task = evolve(task, imatrix="" if asked(job) or scheme.needs_imatrix else None)
     with NO_PROGRESS.stage("", None, "tensors") as stage:
         outcome = run_task(task, folder, stage)
     if outcome.needs_imatrix:

@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 from pajamas.errors import UsageError
 from pajamas.gguf_header import GGUFTensor
 from pajamas.types import QuantizeJob, TensorInfo
+from pajamas_gguf.imatrix.calibration import asked
 from pajamas_gguf.schemes import BLOCKS, TYPE_IDS, Scheme, find_tensor_type
 
 _EMBEDDING, _OUTPUT = "token_embd.weight", "output.weight"
@@ -40,8 +41,8 @@ def parse_overrides(job: QuantizeJob, scheme: Scheme) -> Overrides:
     """What the job asks for, before any tensor is known.
 
     Raises:
-        UsageError: no such type, a bad regular expression, or a scheme that does not look at patterns.
-        UnsupportedFeature: a type that needs an importance matrix.
+        UsageError: no such type, a bad regular expression, a scheme that does not look at patterns, or a type that
+            needs an importance matrix, where none is asked for; the embedding and the output layer never have one.
     """
     if job.tensor_types and not scheme.quantized:
         raise UsageError(
@@ -51,9 +52,11 @@ def parse_overrides(job: QuantizeJob, scheme: Scheme) -> Overrides:
         )
     for pattern, _ in job.tensor_types:
         _check_pattern(pattern)
+    weighted = asked(job)
     return Overrides(
         patterns=tuple(
-            (pattern, find_tensor_type(kind, f"--tensor-type {pattern}={kind}")) for pattern, kind in job.tensor_types
+            (pattern, find_tensor_type(kind, f"--tensor-type {pattern}={kind}", weighted=weighted))
+            for pattern, kind in job.tensor_types
         ),
         embedding=job.embedding_type and find_tensor_type(job.embedding_type, "--token-embedding-type"),
         output=job.output_type and find_tensor_type(job.output_type, "--output-tensor-type"),

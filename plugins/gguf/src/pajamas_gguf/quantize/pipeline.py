@@ -11,18 +11,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from attrs import evolve
+
 from pajamas.errors import EngineError, ModelFileError, NotEnoughDisk, TargetExists, UsageError
 from pajamas.gguf_header import read_header
 from pajamas.modelfiles import LocalFiles
 from pajamas.progress import Stage
 from pajamas.types import Architecture, Artifact, QuantizeJob
+from pajamas_gguf.imatrix.calibration import Calibrated, asked, check_covers, find_calibration
 from pajamas_gguf.quantize.child import Task
 from pajamas_gguf.quantize.dryrun import Plan, make_plan, make_task
 from pajamas_gguf.quantize.origin import Input, find_origin
 from pajamas_gguf.quantize.overrides import parse_overrides
 from pajamas_gguf.quantize.runner import run_task
 from pajamas_gguf.quantize.work_folder import work_folder
-from pajamas_gguf.schemes import Scheme, find_scheme
+from pajamas_gguf.schemes import Scheme, find_scheme, needs_imatrix
 
 
 def quantize(job: QuantizeJob) -> Artifact:
@@ -39,9 +42,12 @@ def quantize(job: QuantizeJob) -> Artifact:
         EngineError, EngineCrashed: the quantizer refused, or died.
     """
     scheme = find_scheme(job.scheme)
+    if scheme.needs_imatrix and not (job.dry_run or asked(job)):
+        raise needs_imatrix(scheme.name)
     overrides = parse_overrides(job, scheme)
     origin = find_origin(job, scheme, retyped=bool(overrides))
     threads = _threads(job)
+    calibration = find_calibration(job, scheme, threads)
     if job.dry_run:
         temporary = Path(tempfile.gettempdir())
         with _disk_errors(temporary), work_folder(temporary) as folder:
@@ -52,20 +58,29 @@ def quantize(job: QuantizeJob) -> Artifact:
         with work_folder(job.output.parent) as folder:
             plan = make_plan(job, scheme, overrides, origin, threads, folder)
             kept = _kept_path(job, plan.input, final=origin.final)
+            kept_matrix = _matrix_path(job)
+            calibrated = None
             _check_disk(folder, plan.size, 0 if origin.final or not plan.input.hollow else plan.input.size)
             source = origin.complete(folder)
+            if calibration is not None:
+                calibrated = calibration.make(source.paths[0], folder)
+                plan = evolve(plan, more_notes=check_covers(calibrated.path, plan.tensors))
             if origin.final:
                 result = source.paths[0]
             else:
                 result = folder / "quantized.gguf"
                 task = make_task(source, result, scheme, plan.overrides, threads, dry_run=False)
+                if calibrated is not None:
+                    task = evolve(task, imatrix=str(calibrated.path))
                 with job.progress.stage(f"Quantizing to {scheme.name}", len(plan.tensors), "tensors") as stage:
                     _run(task, folder, stage)
             _verify(result, plan)
-            artifact = _artifact(job, scheme, plan, kept)
+            artifact = _artifact(job, scheme, plan, kept, calibrated)
             _publish(result, job.output, job.force)
             if kept is not None:
                 _publish(source.paths[0], kept, job.force)
+            if kept_matrix is not None and calibrated is not None:
+                _publish(calibrated.path, kept_matrix, job.force)
             return artifact
 
 
@@ -91,6 +106,17 @@ def _kept_path(job: QuantizeJob, source: Input, *, final: bool) -> Path | None:
     path = job.output.with_name(f"{job.name.lower()}-{source.file_type.lower()}.gguf")
     if path == job.output:
         raise UsageError(f"--keep-16bit needs the name {path} for itself.", "", "Name another --output.")
+    _check_target(path, job.force)
+    return path
+
+
+def _matrix_path(job: QuantizeJob) -> Path | None:
+    """Where the computed matrix stays, if it is to stay; so called, no model is looked for in it."""
+    if not job.keep_imatrix:
+        return None
+    if job.imatrix is not None:
+        raise UsageError("--keep-imatrix has no effect.", "The matrix of --imatrix is a file already.", "Leave it out.")
+    path = job.output.with_name(f"{job.name.lower()}-imatrix.gguf")
     _check_target(path, job.force)
     return path
 
@@ -176,7 +202,9 @@ def _disk_errors(folder: Path) -> Iterator[None]:
         raise
 
 
-def _artifact(job: QuantizeJob, scheme: Scheme, plan: Plan, kept: Path | None = None) -> Artifact:
+def _artifact(
+    job: QuantizeJob, scheme: Scheme, plan: Plan, kept: Path | None = None, calibrated: Calibrated | None = None
+) -> Artifact:
     """The artifact that the job asks for, from the plan: that has its true header."""
     parameters = _parameters(plan.architecture, job.architecture)
     notes = plan.notes
@@ -184,6 +212,9 @@ def _artifact(job: QuantizeJob, scheme: Scheme, plan: Plan, kept: Path | None = 
         notes = (*notes, "There is no 16-bit intermediate to keep: the source is a GGUF file already.")
     if kept is not None:
         notes = (*notes, f"The 16-bit file is kept, without a receipt of its own: {kept}")
+    if scheme.needs_imatrix and not asked(job):
+        fix = needs_imatrix(scheme.name)
+        notes = (*notes, f"{fix.what} {fix.fix}")
     return Artifact(
         path=job.output,
         format=job.format,
@@ -205,6 +236,7 @@ def _artifact(job: QuantizeJob, scheme: Scheme, plan: Plan, kept: Path | None = 
             "types": plan.types,
             **({"overrides": plan.overrides.record()} if plan.overrides else {}),
             **({"kept_16bit": kept.name} if kept else {}),
+            **({"calibration": dict(calibrated.record)} if calibrated else {}),
         },
     )
 

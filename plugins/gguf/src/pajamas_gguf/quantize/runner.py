@@ -70,9 +70,9 @@ def run_task(task: Task, folder: Path, stage: Stage) -> Outcome:
             process.kill()
             process.communicate()
         if ended is None:
-            raise _crashed(process.returncode, log)
+            raise crashed(process.returncode, log)
         if not outcome.unmeasured and not outcome.memory.keys() >= set(task.contexts):
-            died = _crashed(process.returncode, log)
+            died = crashed(process.returncode, log)
             outcome.unmeasured = f"{died.what} {died.why}"
     if ended["event"] == "missing":
         raise EngineMissing(ended["what"], ended["why"], ended["fix"])
@@ -126,7 +126,8 @@ def _refused(lines: list[str]) -> PajamasError:
     )
 
 
-def _crashed(code: int, log: IO[bytes]) -> EngineCrashed:
+def crashed(code: int, log: IO[bytes], who: str = "quantizer") -> EngineCrashed:
+    """What to raise of a child that died with `code`; `log` holds what the engine said."""
     log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL))
     lines = [line for line in log.read().decode(errors="replace").splitlines() if line.strip()]
     how = f"exit code {code}"
@@ -137,6 +138,4 @@ def _crashed(code: int, log: IO[bytes]) -> EngineCrashed:
         if code == -signal.SIGKILL
         else "The source may be damaged; if it is sound, llama.cpp has a fault."
     )
-    return EngineCrashed(
-        f"llama.cpp's quantizer died ({how}).", "Its last words: " + " | ".join(lines[-_TAIL_LINES:]), fix
-    )
+    return EngineCrashed(f"llama.cpp's {who} died ({how}).", "Its last words: " + " | ".join(lines[-_TAIL_LINES:]), fix)

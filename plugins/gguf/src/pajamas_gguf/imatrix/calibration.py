@@ -1,0 +1,149 @@
+"""The importance matrix of one quantization: what was asked for, checked before the work, and its record after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from pajamas.digests import file_digest
+from pajamas.errors import UsageError
+from pajamas.types import QuantizeJob, TensorInfo
+from pajamas_gguf.imatrix.corpus import CALIBRATION, Corpus, read_corpus, read_file, refuse_evaluation
+from pajamas_gguf.schemes import UNWEIGHTED, WEIGHTED_ONLY, Scheme
+
+
+@frozen(kw_only=True)
+class Calibrated:
+    """A matrix in a file, and what the receipt says of it."""
+
+    path: Path
+    record: Mapping[str, Any]
+
+
+class Calibration(Protocol):
+    def make(self, model: Path, folder: Path) -> Calibrated:
+        """The matrix of the 16-bit `model`; files go to `folder`."""
+        ...
+
+
+def asked(job: QuantizeJob) -> bool:
+    return job.imatrix is not None or job.calibration_samples is not None or job.calibration_text is not None
+
+
+def find_calibration(job: QuantizeJob, scheme: Scheme, threads: int) -> Calibration | None:
+    """What the job asks for; None if it asks for no matrix.
+
+    Raises:
+        UsageError: options that contradict each other, have no effect, or name the evaluation text.
+        ModelFileError: a file that is no matrix, or no text.
+    """
+    if not asked(job):
+        if job.keep_imatrix:
+            raise UsageError("--keep-imatrix has nothing to keep.", "", "Add --calibration-samples 512.")
+        return None
+    if scheme.tensor_type in UNWEIGHTED and not job.tensor_types:
+        raise UsageError(
+            f"{'--imatrix' if job.imatrix else '--calibration-samples'} has no effect on {scheme.name}.",
+            f"llama.cpp weights nothing when it writes {scheme.tensor_type}.",
+            "Leave it out, or name a smaller scheme.",
+        )
+    if job.imatrix is not None:
+        if job.calibration_samples is not None or job.calibration_text is not None:
+            raise UsageError("--imatrix and a calibration contradict each other.", "", "Leave one of them out.")
+        return _Ready(job.imatrix)
+    samples = job.calibration_samples
+    if samples is not None and samples < 1:
+        raise UsageError(f"--calibration-samples {samples} makes no sense.", "", "Give 512, or 1 at least.")
+    if job.calibration_text is not None:
+        corpus = read_corpus(read_file(job.calibration_text), job.calibration_text.name, samples)
+    elif CALIBRATION in job.files.sizes():
+        corpus = read_corpus(job.files.read(CALIBRATION), CALIBRATION, samples)
+    else:
+        raise UsageError(
+            "There is no text to calibrate with.",
+            f"The model brings no {CALIBRATION} along.",
+            "Give one: --calibration-text FILE.",
+        )
+    refuse_evaluation(corpus, job.files)
+    return _Computed(job, corpus, threads)
+
+
+def check_covers(path: Path, tensors: Iterable[TensorInfo]) -> tuple[str, ...]:
+    """Hold a matrix against the planned tensors; notes on what it lacks.
+
+    Raises:
+        UsageError: it is another model's, or does not weight a tensor that the engine cannot write unweighted.
+    """
+    from pajamas_gguf.imatrix.matrix import read_matrix
+
+    matrix = read_matrix(path)
+    shapes = {}
+    for tensor in tensors:
+        shapes[tensor.name] = tensor.shape
+        if tensor.type in WEIGHTED_ONLY and tensor.name not in matrix.entries:
+            raise UsageError(
+                f"{tensor.name} cannot be {tensor.type}.",
+                f"{path.name} has nothing on it, and llama.cpp cannot write that type without.",
+                "Give another type for it, or another matrix.",
+            )
+    for name, entry in matrix.entries.items():
+        shape = shapes.get(name)
+        if shape is not None and entry.sums.size != shape[-1] * (shape[0] if len(shape) > 2 else 1):
+            raise _others(path, f"{name} has {entry.sums.size} values for a tensor of shape {shape}.")
+    if not matrix.entries.keys() & shapes.keys():
+        raise _others(path, "None of its tensors is in the model.")
+    partial = matrix.partial
+    if not partial:
+        return ()
+    return (f"{len(partial)} tensors hold experts that the calibration text never reached: {', '.join(partial)}.",)
+
+
+def _others(path: Path, why: str) -> UsageError:
+    return UsageError(f"{path.name} is another model's importance matrix.", why, "Give one of this model.")
+
+
+class _Ready:
+    def __init__(self, path: Path) -> None:
+        from pajamas_gguf.imatrix.matrix import read_matrix
+
+        self._path = path
+        self._matrix = read_matrix(path)
+
+    def make(self, model: Path, folder: Path) -> Calibrated:
+        found = self._matrix
+        record = {
+            "source": "imatrix", "imatrix": self._path.name, "imatrix_sha256": file_digest(self._path),
+            "datasets": list(found.datasets), "chunks": found.chunks, "chunk_size": found.chunk_size,
+        }  # fmt: skip
+        return Calibrated(path=self._path, record=record)
+
+
+class _Computed:
+    def __init__(self, job: QuantizeJob, corpus: Corpus, threads: int) -> None:
+        self._job = job
+        self._corpus = corpus
+        self._threads = threads
+
+    def make(self, model: Path, folder: Path) -> Calibrated:
+        from pajamas_gguf.imatrix.child import Task
+        from pajamas_gguf.imatrix.matrix import read_matrix
+        from pajamas_gguf.imatrix.runner import compute
+        from pajamas_gguf.memory import extra_buffers
+
+        corpus, text, output = self._corpus, folder / "calibration.txt", folder / "imatrix.gguf"
+        text.write_bytes(corpus.text.encode())
+        task = Task(
+            model=str(model), text=str(text), name=corpus.name, output=str(output), threads=self._threads,
+            extra_buffers=extra_buffers(), max_chunks=corpus.max_chunks,
+        )  # fmt: skip
+        tokens = compute(task, folder, self._job.progress)
+        matrix = read_matrix(output)
+        record = {
+            "source": "text", "corpus": corpus.name, "corpus_sha256": corpus.digest,
+            "samples": matrix.chunks if corpus.samples is None else corpus.samples, "tokens": tokens,
+            "chunks": matrix.chunks, "chunk_size": matrix.chunk_size, "imatrix_sha256": file_digest(output),
+        }  # fmt: skip
+        return Calibrated(path=output, record=record)
