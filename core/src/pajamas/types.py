@@ -273,6 +273,8 @@ class ValidateJob:
     """What it was made from; None measures the candidate alone."""
     metrics: tuple[str, ...]
     """Those that were asked for; answer for the ones that you offer."""
+    all_metrics: bool = False
+    """Nobody named metrics, so these are all: pass over one of yours that cannot be measured here. Else refuse it."""
     text: str | None = None
     """The text to measure on; None is the metric's own."""
     text_name: str = ""

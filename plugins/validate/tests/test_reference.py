@@ -150,6 +150,8 @@ def test_a_reference_of_fewer_windows_limits_them_and_fewer_can_be_asked_for(sav
 def test_a_reference_of_another_text_or_beside_an_original_is_refused(saved, tiny_gguf):
     with pytest.raises(UsageError, match="another text"):
         judge(saved[0], tiny_gguf("q8_0"), text="Another text. " * 500)
+    with pytest.raises(UsageError, match="windows of 512"):
+        judge(saved[0], tiny_gguf("q8_0"), options={"context": 256})
     with pytest.raises(UsageError, match="contradict"):
         judge(saved[0], tiny_gguf("q8_0"), alone=False, original=tiny_gguf("f16"))
     with pytest.raises(UsageError, match="contradict"):

@@ -171,6 +171,7 @@ def test_a_text_file_is_read_as_llama_perplexity_reads_it(tiny_gguf, tiny_text, 
         ({"text": "too short"}, "too short"),
         ({"options": {"context": 4096}, "context_length": 512}, "4,096"),
         ({"metrics": "kld"}, "no original"),
+        ({"metrics": "perplexity,kld"}, "no original"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(tiny_gguf, request_, words):

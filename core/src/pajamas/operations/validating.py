@@ -99,6 +99,7 @@ def validate(
             candidate=candidate.session,
             original=reference.session if reference else None,
             metrics=chosen,
+            all_metrics=metrics is None,
             text=text,
             text_name=text_name,
             model_text=own_text(host, original, candidate.artifact),

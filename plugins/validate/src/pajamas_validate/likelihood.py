@@ -13,7 +13,7 @@ from pajamas.profiles import PROFILES, Profile, resolve_targets
 from pajamas.types import Finding
 from pajamas_validate import findings
 from pajamas_validate.agreement import first_difference
-from pajamas_validate.hooks import KLD, PERPLEXITY
+from pajamas_validate.hooks import KLD
 from pajamas_validate.measuring import measure
 from pajamas_validate.reference import Header, reference_writer
 from pajamas_validate.reference_file import Reference, open_reference
@@ -58,11 +58,11 @@ def validate_likelihood(job: ValidateJob) -> list[Finding]:
         increase=settings.max_increase,
         divergence=settings.max_divergence,
     )
-    if KLD in job.metrics and not (job.original or settings.reference) and PERPLEXITY not in job.metrics:
+    if KLD in job.metrics and not (job.original or settings.reference or job.all_metrics):
         raise UsageError(
             "There is no original to diverge from.",
-            "The candidate has no receipt that names the model it was made from.",
-            "Name it: --original MODEL",
+            "The candidate is measured alone, or has no receipt that names the model it was made from.",
+            "Name it: --original MODEL, or ask for perplexity only: --metrics perplexity",
         )
     text = choose_text(job, settings)
     tokens = tokenize(job.candidate, text.text)
@@ -74,7 +74,7 @@ def validate_likelihood(job: ValidateJob) -> list[Finding]:
         difference = first_difference(job.candidate, reference.windows.tokens, job.candidate, tokens)
     if difference is not None:
         return findings.of_difference(difference)
-    windows = cut(tokens, reference.header.context if reference else settings.context, _count(settings, reference))
+    windows = cut(tokens, settings.context, _count(settings, reference))
     began = time.monotonic()
     scores = _scores(job, settings, text, windows, reference)
     if settings.scores is not None:
@@ -134,6 +134,12 @@ def _reference(job: ValidateJob, settings: Settings, text: Text) -> Reference | 
             f"{settings.reference} was made from another text.",
             f"It is of {reference.header.text}, and this is {text.name}.",
             "Give the text that it was made from.",
+        )
+    if reference.header.context != settings.context:
+        raise UsageError(
+            f"{settings.reference} has windows of {reference.header.context:,} tokens.",
+            f"Windows of {settings.context:,} were asked for.",
+            f"Measure with its own: --ctx {reference.header.context}",
         )
     return reference
 
