@@ -11,7 +11,7 @@ import pytest
 from pajamas.types import TensorInfo
 from pajamas_validate.behaviour import Answer, Behaviour, Sample
 from pajamas_validate.report import plots
-from pajamas_validate.report.page import Page, marked, render, sample_rows, type_rows, write
+from pajamas_validate.report.page import Page, marked, render, sample_rows, type_rows
 from pajamas_validate.scores import Scores
 
 VOID = {"meta", "br", "img", "link", "input", "hr"}
@@ -141,12 +141,3 @@ def test_what_went_wrong_comes_first_and_is_open():
     assert [(row["prompt"], row["open"]) for row in rows] == [
         ("prompt worse", True), ("prompt apart", True), ("prompt same", False),
     ]  # fmt: skip
-
-
-def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path):
-    path = tmp_path / "index.html"
-    path.write_text("old")
-    page = Page(title="t", subtitle="s", status="x", status_kind="pass")
-    write(page, path)
-    assert "<!doctype html>" in path.read_text()
-    assert list(tmp_path.iterdir()) == [path]

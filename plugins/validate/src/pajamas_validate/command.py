@@ -43,6 +43,8 @@ _ANSWERS = 8192
 @click.option("--save-reference", type=click.Path(path_type=Path), metavar="FILE",
               help="Keep what the original says, to judge where it does not fit.")  # fmt: skip
 @click.option("--reference", type=click.Path(path_type=Path), metavar="FILE", help="Judge by such a file.")
+@click.option("--report", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
+              help="Write report.json and a page, index.html, there.")  # fmt: skip
 @click.option("--no-resume", "resume", is_flag=True, flag_value=False, default=True, help="Begin anew.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of the engine.")
 @click.option("--original-backend", metavar="NAME", help="The original's backend. Default: by its format.")
@@ -62,6 +64,7 @@ def command(
     original_backend: str | None,
     backend: str | None,
     as_json: bool,
+    report: Path | None,
     **options: Any,
 ) -> None:
     """Measure how good a quantized model is, against its original.
@@ -70,6 +73,8 @@ def command(
     pass only where the sample is large enough to tell.
     """
     host = plugin_host(ctx)
+    if report is not None:
+        options["scores"] = report / "scores.npz"
     loading: dict[str, Any] = {"threads": threads}
     if set(choose_metrics(host, metrics)) <= {PERPLEXITY, KLD} or context > _ANSWERS:
         loading["context_length"] = context  # nothing but windows is computed, or they are longer than answers
@@ -92,7 +97,18 @@ def command(
         output.print_json(result)
     else:
         show(result)
+    if report is not None:
+        output.say(f"Report: {_report(report, result)}", err=as_json)
     ctx.exit({"fail": 5, "unresolved": 6}.get(result.status, 0))
+
+
+def _report(folder: Path, result: ValidationResult) -> Path:
+    from pajamas_validate.report.folder import write_report
+    from pajamas_validate.scores import read
+
+    measured = result.finding("perplexity")
+    scores = read(folder / "scores.npz", measured.details["tokens_sha256"]) if measured else None
+    return write_report(folder, result, scores)
 
 
 def show(result: ValidationResult) -> None:

@@ -65,9 +65,8 @@ def _samples(finding: Finding) -> list[tuple[str, str]]:
     if behaviour.compared and ran:
         likeness = f"{behaviour.matches} of {ran}, {100 * (behaviour.similarity or 0):.0f} % alike on average"
         found.append(("Same answers:", likeness))
-    found.append(
-        ("Answers in order:", f"{behaviour.good} of {ran}" + (f", {total - ran} not run" if ran < total else ""))
-    )
+    rest = f", {total - ran} not run" if ran < total else ""
+    found.append(("Sound answers:", f"{behaviour.good} of {ran}{rest}"))
     found += [("" if number else "Worse than original:", text) for number, text in enumerate(behaviour.regressions)]
     reasons = dict.fromkeys(sample.not_run for sample in behaviour.samples if sample.not_run)
     return found + [("", f"Not run: {reason}") for reason in reasons]

@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from attrs import frozen
@@ -123,10 +122,3 @@ def _tag(sample: Sample) -> str:
     if sample.match:
         return "same answer"
     return f"differs from token {sample.first_divergence} on, {sample.similarity or 0:.0%} alike"
-
-
-def write(page: Page, path: Path) -> None:
-    """Write the page beside its final name, and rename it when it is whole."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(render(page), encoding="utf-8")
-    part.replace(path)

@@ -47,10 +47,10 @@ def divergence(scores: Scores) -> str | None:
     edges = np.logspace(np.log10(values.min()), np.log10(max(values.max(), values.min() * 10)), 60)
     axes.hist(values, bins=list(edges), color=_BLUE)
     axes.set_xscale("log")
-    for at, name in ((float(values.mean()), "mean"), (float(np.quantile(values, 0.99)), "99 %")):
+    for row, (name, at) in enumerate((("mean", float(values.mean())), ("99 %", float(np.quantile(values, 0.99))))):
         axes.axvline(at, color=_ORANGE, linewidth=1.2)
         axes.annotate(
-            f"{name} {at:.3g}", (at, 1.0), xycoords=("data", "axes fraction"), xytext=(4, -10),
+            f"{name} {at:.3g}", (at, 1.0), xycoords=("data", "axes fraction"), xytext=(4, -10 - 12 * row),
             textcoords="offset points", color=_ORANGE, fontsize=9,
         )  # fmt: skip
     axes.set_xlabel("KL divergence of a token (nats)")

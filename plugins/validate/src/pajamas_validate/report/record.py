@@ -1,0 +1,89 @@
+"""The report as JSON: everything that was measured, and the few figures that programs look for first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from pajamas import manifest
+from pajamas_validate.samples import behaviour_of
+
+if TYPE_CHECKING:
+    from pajamas.manifest import Receipt
+    from pajamas.operations.validating import ValidationResult
+    from pajamas_validate.behaviour import Answer
+
+SCHEMA = 1
+
+
+def record(result: ValidationResult, receipt: Receipt | None) -> dict[str, Any]:
+    """A validation as plain JSON.
+
+    `validation.perplexity` holds `baseline`, `quantized`, `increase_pct`, `threshold` (per cent, None where nothing
+    judges) and `pass` (None where it is not decided); `validation.samples` a list of `prompt`, `baseline`, `quantized`
+    and `match`; `findings` all figures with their errors and details.
+    """
+    return {
+        "schema": SCHEMA,
+        "model": receipt.source.text if receipt else str(result.artifact.path),
+        "artifact": str(result.artifact.path),
+        "format": result.artifact.format,
+        "scheme": result.artifact.scheme or (receipt.scheme if receipt else None),
+        "original": str(result.original.path) if result.original else None,
+        "method": _method(result),
+        "status": result.status,
+        "validation": {"perplexity": _perplexity(result), "samples": _samples(result)},
+        "findings": manifest.to_plain(result.findings),
+        "receipt": manifest.to_plain(receipt) if receipt else None,
+        "pajamas_version": version("pajamas"),
+    }
+
+
+def _method(result: ValidationResult) -> str:
+    measured = result.finding("perplexity")
+    if measured is None:
+        return "greedy answers to prompts" if result.finding("samples") else "none"
+    facts = measured.details
+    windows = f"{facts['windows']} windows of {facts['context']} tokens of {facts['text']}"
+    return f"{windows}, the second half of each scored, as llama-perplexity does"
+
+
+def _perplexity(result: ValidationResult) -> dict[str, Any] | None:
+    quantized, baseline = result.finding("perplexity"), result.finding("perplexity-original")
+    if quantized is None:
+        return None
+    verdict = result.finding("verdict")
+    thresholds: Mapping[str, Any] = verdict.details["thresholds"] if verdict else {}
+    return {
+        "baseline": baseline.value if baseline else None,
+        "quantized": quantized.value,
+        "increase_pct": result.perplexity_increase,
+        "threshold": thresholds.get("increase"),
+        "pass": {"pass": True, "fail": False}.get(result.status),
+    }
+
+
+def _samples(result: ValidationResult) -> list[dict[str, Any]]:
+    finding = result.finding("samples")
+    if finding is None:
+        return []
+    return [
+        {
+            "id": sample.id,
+            "prompt": sample.prompt,
+            "mode": sample.mode,
+            "baseline": _text(sample.baseline),
+            "quantized": _text(sample.quantized),
+            "match": sample.match,
+            "similarity": sample.similarity,
+            "first_divergence": sample.first_divergence,
+            "faults": list(sample.quantized.faults) if sample.quantized else [],
+            "not_run": sample.not_run,
+        }
+        for sample in behaviour_of(finding).samples
+    ]
+
+
+def _text(answer: Answer | None) -> str | None:
+    return None if answer is None else "\n".join(part for part in (answer.text, *answer.tool_calls) if part)
