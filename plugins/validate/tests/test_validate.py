@@ -89,7 +89,7 @@ def test_the_command_prints_figures_and_a_verdict(tiny_gguf):
     assert lines[2].startswith("Increase:              2.1 % ± 0.")
     assert lines[3].startswith("Mean KL divergence:    0.057")
     assert "Same top token:        90.3 %" in lines
-    assert lines[-1] == "Status:                PASS (< 5 %, < KLD 0.1)"
+    assert lines[-1] == "Status:                PASS (< 5 %, KLD < 0.1)"
     assert result.exit_code == 0
     assert "22 windows of 512 tokens, 5,610 tokens scored" in result.stderr
 
@@ -100,7 +100,7 @@ def test_a_failure_exits_with_5_and_says_why(tiny_gguf):
     )
 
     assert result.exit_code == 5
-    assert "Status:                FAIL (> 5 %, > KLD 0.1)" in result.stdout
+    assert "Status:                FAIL (> 5 %, KLD > 0.1)" in result.stdout
     assert "is above 0.1." in result.stdout
 
 

@@ -94,7 +94,7 @@ class Verdict:
         if self.status == "unresolved":
             return f"unresolved: {self.advice}"
         sign = "<" if self.status == "pass" else ">"
-        limits = [f"{sign} {_limit(judgement)}" for judgement in self._decisive]
+        limits = [_limit(judgement, sign) for judgement in self._decisive]
         return f"{self.status.upper()} ({', '.join(limits)})"
 
     @property
@@ -167,8 +167,10 @@ def _judge(figure: str, estimate: Estimate, threshold: float, unit: str, windows
     )  # fmt: skip
 
 
-def _limit(judgement: Judgement) -> str:
-    return f"{judgement.threshold:g} %" if judgement.figure == INCREASE else f"KLD {judgement.threshold:g}"
+def _limit(judgement: Judgement, sign: str) -> str:
+    if judgement.figure == INCREASE:
+        return f"{sign} {judgement.threshold:g} %"
+    return f"KLD {sign} {judgement.threshold:g}"
 
 
 def _worst(statuses: Iterable[Status]) -> Status:
