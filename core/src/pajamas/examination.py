@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pajamas.plugin_entries import PluginEntry
 
-LIMIT = 2.0
+LIMIT = 4.0
 """Seconds that one plugin may take to be imported and to say what it offers; a sound one takes a tenth of one."""
 THOROUGH_LIMIT = 60.0
 """Seconds that one backend may take to try its engine."""
