@@ -113,7 +113,7 @@ def test_nobody_knows_a_foreign_model(foreign):
 def test_validate_is_refused_whatever_plugin_is_called_so(dists, tmp_path):
     write_dist(dists, "pajamas-other", "", entry="validate", group="pajamas.plugins")
 
-    with pytest.raises(UnsupportedFeature, match="--validate needs a plugin that measures quality"):
+    with pytest.raises(UnsupportedFeature, match="--validate is not supported by convert yet"):
         convert("tiny", tmp_path / "out", validate=True)
     assert not (tmp_path / "out").exists()
 

@@ -43,7 +43,7 @@ def _overrides(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
 @click.option("--precision", help="A scheme for each format, in order: q4_k_m, or q4_k_m:4bit for gguf,mlx.")
 @click.option("--profile", metavar="NAME", help="balanced (Q4_K_M), ultra (Q3_K_M) or hq (Q6_K).")
 @click.option("--aggressive", is_flag=True, help="Smallest uniform recipe; never changes a GGUF scheme that is named.")
-@click.option("--validate", is_flag=True, help="Measure the result against the original.")
+@click.option("--validate", is_flag=True, hidden=True)  # refused by name until convert measures what it makes
 @click.option("--dry-run", is_flag=True, help="Say exact sizes and memory from headers alone; write nothing.")
 @click.option("--force", is_flag=True, help="Replace what is there.")
 @click.option(

@@ -94,7 +94,7 @@ def convert(
         precision: one scheme for each format, separated by colons; None lets the profile decide.
         profile: "balanced", "ultra" or "hq".
         aggressive: uniform low precision where the format has a mixed recipe.
-        validate: measure the result against the original; refused while no installed plugin measures.
+        validate: measure the result against the original; refused in this version: see the operation `validate`.
         dry_run: compute sizes and memory from headers alone; nothing is downloaded but headers, nothing written.
         force: replace what is there.
         backend: the backend that makes the artifacts; None lets the format decide.
@@ -110,7 +110,9 @@ def convert(
     host = host or PluginHost()
     if validate:
         raise UnsupportedFeature(
-            "--validate needs a plugin that measures quality.", "This version of pajamas has none.", "Leave it out."
+            "--validate is not supported by convert yet.",
+            "Conversion and measurement are two commands in this version.",
+            "Leave it out, and measure afterwards: pajamas validate --quantized FILE",
         )
     wanted = read_formats(formats)
     choices = [choose(host, format, backend) for format in wanted]

@@ -8,6 +8,10 @@ from collections.abc import Mapping, Sequence
 from pajamas.types import Finding
 from pajamas_validate.samples import behaviour_of
 
+_KNOWN = {
+    "perplexity", "perplexity-original", "perplexity-increase", "kld", "same-top-token", "probability-change",
+    "probability-change-rms", "tokenization", "samples", "samples-match", "samples-similarity", "verdict",
+}  # fmt: skip
 _QUANTILES = {"50": "median", "95": "95 %", "99": "99 %", "99.9": "99.9 %", "100": "max"}
 
 
@@ -35,6 +39,7 @@ def lines(findings: Sequence[Finding]) -> list[tuple[str, str]]:
         found.append(("Tokenization:", f"differs. {finding.details['sentence']}"))
     if finding := by_name.get("samples"):
         found += _samples(finding)
+    found += [(f"{finding.metric}:", _other(finding)) for finding in findings if finding.metric not in _KNOWN]
     if finding := by_name.get("verdict"):
         found.append(("Status:", str(finding.details["line"])))
         for judgement in finding.details["judgements"]:
@@ -74,6 +79,12 @@ def _samples(finding: Finding) -> list[tuple[str, str]]:
 
 def _plain(finding: Finding) -> str:
     return f"{finding.value:.2f} ± {finding.error or 0:.2f}"
+
+
+def _other(finding: Finding) -> str:
+    """Of another plugin's metric there is nothing to know but its value."""
+    error = "" if finding.error is None else f" ± {finding.error:.2g}"
+    return f"{finding.value:.6g}{error} {finding.unit}".rstrip()
 
 
 def _precise(finding: Finding) -> str:
