@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import docblocks
 import pytest
 from docsite import ROOT
@@ -17,8 +19,13 @@ def folder(tmp_path, monkeypatch):
     """An empty folder to run a page's blocks in, with a home of its own beside it."""
     folder = tmp_path / "work"
     folder.mkdir()
-    for name, value in environment(tmp_path / "home", COLUMNS="100").items():
+    clean = environment(tmp_path / "home", COLUMNS="100")
+    for name in set(os.environ) - set(clean):
+        monkeypatch.delenv(name)
+    for name, value in clean.items():
         monkeypatch.setenv(name, value)
+    # It reads the environment once, when it is imported, and an earlier test may have done that.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.chdir(folder)
     return folder
 

@@ -12,12 +12,19 @@ import pajamas
 TINY = Path(__file__).parents[2] / "tiny/src/pajamas_tiny/model"
 
 
-@pytest.fixture(scope="session", autouse=True)
-def own_folders(tmp_path_factory):
-    """Caches and the model store of this run only."""
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory):
+    """Caches and the model store of this run only, by the variables that name them."""
+    names = ("XDG_CACHE_HOME", "XDG_DATA_HOME", "PAJAMAS_MODELS")
+    return {name: str(tmp_path_factory.mktemp(name.lower())) for name in names}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_folders(folders):
+    """Set for these tests only: others run in the same process."""
     with pytest.MonkeyPatch.context() as patch:
-        for variable in ("XDG_CACHE_HOME", "XDG_DATA_HOME", "PAJAMAS_MODELS"):
-            patch.setenv(variable, str(tmp_path_factory.mktemp(variable.lower())))
+        for name, folder in folders.items():
+            patch.setenv(name, folder)
         yield
 
 
