@@ -53,6 +53,8 @@ def find_calibration(job: QuantizeJob, scheme: Scheme, threads: int) -> Calibrat
     if job.imatrix is not None:
         if job.calibration_samples is not None or job.calibration_text is not None:
             raise UsageError("--imatrix and a calibration contradict each other.", "", "Leave one of them out.")
+        if job.keep_imatrix:
+            raise UsageError("--keep-imatrix has no effect.", "The matrix is a file already.", "Leave it out.")
         return _Ready(job.imatrix)
     samples = job.calibration_samples
     if samples is not None and samples < 1:

@@ -2,7 +2,8 @@
 
 One JSON object comes in on the first line of standard input (the fields of `Task`); JSON objects go out on standard
 output, one a line, each with its "event": `started` (chunks, chunk_size, tokens), `chunks` (more of them are done),
-`done` (version), `failed` (what, why, fix), `missing` (the same, of an EngineMissing).
+`done` (version), `failed` (what, why, fix), `missing` (the same, of an EngineMissing), `unusable` (of a
+UsageError).
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def main() -> None:
     try:
         _compute(task, emit)
     except PajamasError as error:
-        kind = "missing" if isinstance(error, EngineMissing) else "failed"
+        kind = {EngineMissing: "missing", UsageError: "unusable"}.get(type(error), "failed")
         emit(kind, what=error.what, why=error.why, fix=error.fix)
     os._exit(0)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from pajamas.errors import EngineError, EngineMissing
+from pajamas.errors import EngineError, EngineMissing, PajamasError, UsageError
 from pajamas.progress import Progress
 from pajamas_gguf.imatrix.child import Task
 from pajamas_gguf.quantize.runner import crashed
@@ -23,7 +23,8 @@ def compute(task: Task, folder: Path, progress: Progress) -> int:
     :returns: how many tokens were computed.
 
     Raises:
-        EngineMissing, EngineError: the engine is not here, or refused; a text too short for one chunk.
+        UsageError: the text is too short for one chunk.
+        EngineMissing, EngineError: the engine is not here, or refused.
         EngineCrashed: the child died, with the engine's last log lines.
     """
     with (folder / "imatrix.log").open("w+b") as log:
@@ -44,8 +45,8 @@ def compute(task: Task, folder: Path, progress: Progress) -> int:
             raise crashed(process.returncode, log, "computation of the importance matrix")
     if ended["event"] == "done":
         return int(started["tokens"])
-    kind = EngineMissing if ended["event"] == "missing" else EngineError
-    raise kind(ended["what"], ended["why"], ended["fix"])
+    kinds: dict[str, type[PajamasError]] = {"missing": EngineMissing, "unusable": UsageError}
+    raise kinds.get(ended["event"], EngineError)(ended["what"], ended["why"], ended["fix"])
 
 
 def _follow(

@@ -21,8 +21,8 @@ from pajamas.types import Architecture, Artifact, QuantizeJob
 from pajamas_gguf.imatrix.calibration import Calibrated, asked, check_covers, find_calibration
 from pajamas_gguf.quantize.child import Task
 from pajamas_gguf.quantize.dryrun import Plan, make_plan, make_task
-from pajamas_gguf.quantize.origin import Input, find_origin
-from pajamas_gguf.quantize.overrides import parse_overrides
+from pajamas_gguf.quantize.origin import Input, Origin, find_origin
+from pajamas_gguf.quantize.overrides import Overrides, parse_overrides
 from pajamas_gguf.quantize.runner import run_task
 from pajamas_gguf.quantize.work_folder import work_folder
 from pajamas_gguf.schemes import Scheme, find_scheme, needs_imatrix
@@ -51,12 +51,12 @@ def quantize(job: QuantizeJob) -> Artifact:
     if job.dry_run:
         temporary = Path(tempfile.gettempdir())
         with _disk_errors(temporary), work_folder(temporary) as folder:
-            return _artifact(job, scheme, make_plan(job, scheme, overrides, origin, threads, folder))
+            return _artifact(job, scheme, _plan(job, scheme, overrides, origin, threads, folder))
     _check_target(job.output, job.force)
     with _disk_errors(job.output.parent):
         job.output.parent.mkdir(parents=True, exist_ok=True)
         with work_folder(job.output.parent) as folder:
-            plan = make_plan(job, scheme, overrides, origin, threads, folder)
+            plan = _plan(job, scheme, overrides, origin, threads, folder)
             kept = _kept_path(job, plan.input, final=origin.final)
             kept_matrix = _matrix_path(job)
             calibrated = None
@@ -64,7 +64,8 @@ def quantize(job: QuantizeJob) -> Artifact:
             source = origin.complete(folder)
             if calibration is not None:
                 calibrated = calibration.make(source.paths[0], folder)
-                plan = evolve(plan, more_notes=check_covers(calibrated.path, plan.tensors))
+                if job.imatrix is None:
+                    plan = evolve(plan, more_notes=check_covers(calibrated.path, plan.tensors))
             if origin.final:
                 result = source.paths[0]
             else:
@@ -82,6 +83,12 @@ def quantize(job: QuantizeJob) -> Artifact:
             if kept_matrix is not None and calibrated is not None:
                 _publish(calibrated.path, kept_matrix, job.force)
             return artifact
+
+
+def _plan(job: QuantizeJob, scheme: Scheme, overrides: Overrides, origin: Origin, threads: int, folder: Path) -> Plan:
+    """The plan; a ready matrix that does not fit it is refused."""
+    plan = make_plan(job, scheme, overrides, origin, threads, folder)
+    return plan if job.imatrix is None else evolve(plan, more_notes=check_covers(job.imatrix, plan.tensors))
 
 
 def _threads(job: QuantizeJob) -> int:
@@ -114,8 +121,6 @@ def _matrix_path(job: QuantizeJob) -> Path | None:
     """Where the computed matrix stays, if it is to stay; so called, no model is looked for in it."""
     if not job.keep_imatrix:
         return None
-    if job.imatrix is not None:
-        raise UsageError("--keep-imatrix has no effect.", "The matrix of --imatrix is a file already.", "Leave it out.")
     path = job.output.with_name(f"{job.name.lower()}-imatrix.gguf")
     _check_target(path, job.force)
     return path

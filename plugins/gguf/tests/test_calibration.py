@@ -1,0 +1,185 @@
+"""Quantizing with an importance matrix, and the options that ask for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from pajamas.digests import file_digest
+from pajamas.errors import ModelFileError, TargetExists, UsageError
+from pajamas_gguf.imatrix.matrix import Entry, ImportanceMatrix, read_matrix, write_matrix
+from pajamas_gguf.quantize.pipeline import quantize
+from quantize_jobs import TINY, Recorded, make_job, types_of
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """IQ2_XS of the bundled model, calibrated with 40 conversations: job, artifact, progress."""
+    progress = Recorded()
+    output = tmp_path_factory.mktemp("made") / "tiny-iq2_xs.gguf"
+    job = make_job(TINY, output, "IQ2_XS", calibration_samples=40, keep_imatrix=True, progress=progress)
+    return job, quantize(job), progress
+
+
+def test_a_scheme_that_needs_it(made):
+    job, artifact, progress = made
+    kept = job.output.with_name("tiny-imatrix.gguf")
+
+    assert "IQ2_XS" in types_of(job.output).values()
+    assert sorted(os.listdir(job.output.parent)) == [kept.name, job.output.name]
+    record = artifact.details["calibration"]
+    assert (record["corpus"], record["samples"], record["source"]) == ("calibration.jsonl", 40, "text")
+    assert record["tokens"] == record["chunks"] * 512 == read_matrix(kept).chunks * 512
+    assert record["imatrix_sha256"] == file_digest(kept)
+    assert ["Computing the importance matrix", record["chunks"], "windows", record["chunks"]] in [
+        stage[:4] for stage in progress.stages
+    ]
+
+
+def test_a_ready_matrix_makes_the_same(made, tmp_path):
+    job, _, _ = made
+    kept = job.output.with_name("tiny-imatrix.gguf")
+
+    again = quantize(make_job(TINY, tmp_path / "again.gguf", "IQ2_XS", imatrix=kept))
+
+    assert file_digest(again.path) == file_digest(job.output)
+    assert again.details["calibration"]["imatrix_sha256"] == file_digest(kept)
+
+
+def test_the_matrix_changes_the_weights(made, tmp_path):
+    kept = made[0].output.with_name("tiny-imatrix.gguf")
+    plain = quantize(make_job(TINY, tmp_path / "plain.gguf", "Q2_K"))
+    weighted = quantize(make_job(TINY, tmp_path / "weighted.gguf", "Q2_K", imatrix=kept))
+
+    assert types_of(plain.path) == types_of(weighted.path)
+    assert file_digest(plain.path) != file_digest(weighted.path)
+    assert "calibration" not in plain.details
+
+
+def test_without_one_the_scheme_is_refused_and_its_size_told(made, tmp_path):
+    with pytest.raises(UsageError, match=r"(?s)IQ2_XS needs an importance matrix.*--calibration-samples"):
+        quantize(make_job(TINY, tmp_path / "out.gguf", "iq2_xs"))
+
+    planned = quantize(make_job(TINY, tmp_path / "out.gguf", "iq2_xs", dry_run=True))
+
+    assert planned.size == made[1].size
+    assert any("needs an importance matrix" in note for note in planned.notes)
+    assert os.listdir(tmp_path) == []
+
+
+def matrix_file(path, **entries):
+    matrix = ImportanceMatrix(
+        entries={name: Entry(np.ones((1, size), np.float32), np.ones(1, np.float32)) for name, size in entries.items()}
+    )
+    write_matrix(path, matrix)
+    return path
+
+
+def test_options_that_cannot_be_honoured(tmp_path):
+    output, text = tmp_path / "out.gguf", tmp_path / "text.txt"
+    text.write_text("Some words. " * 500)
+    ready = matrix_file(tmp_path / "m.gguf", x=4)
+    before = sorted(os.listdir(tmp_path))
+    for scheme, options, message in (
+        ("Q8_0", {"calibration_samples": 4}, "no effect on Q8_0"),
+        ("BF16", {"imatrix": ready}, "--imatrix has no effect on BF16"),
+        ("Q4_K_M", {"imatrix": ready, "calibration_samples": 4}, "contradict"),
+        ("Q4_K_M", {"imatrix": ready, "keep_imatrix": True}, "--keep-imatrix has no effect"),
+        ("Q4_K_M", {"keep_imatrix": True}, "nothing to keep"),
+        ("Q4_K_M", {"calibration_samples": 0}, "makes no sense"),
+        ("Q4_K_M", {"calibration_text": tmp_path / "none.txt"}, "cannot be read"),
+        ("Q4_K_M", {"imatrix": ready}, "another model's importance matrix"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            quantize(make_job(TINY, output, scheme, **options))
+    with pytest.raises(ModelFileError, match="no importance matrix"):
+        quantize(make_job(TINY, output, imatrix=text))
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_another_models_matrix(tmp_path):
+    wrong = matrix_file(tmp_path / "m.gguf", **{"blk.0.attn_q.weight": 4})
+
+    for dry_run in (True, False):
+        with pytest.raises(UsageError, match="4 values for a tensor of shape"):
+            quantize(make_job(TINY, tmp_path / "out.gguf", imatrix=wrong, dry_run=dry_run))
+
+
+def test_a_type_that_the_engine_aborts_at(made, tmp_path):
+    """The embedding never has an entry."""
+    kept = made[0].output.with_name("tiny-imatrix.gguf")
+    types = (("token_embd", "iq2_xs"),)
+
+    with pytest.raises(UsageError, match=r"token_embd\.weight cannot be IQ2_XS"):
+        quantize(make_job(TINY, tmp_path / "out.gguf", imatrix=kept, tensor_types=types))
+
+
+def test_the_text_that_judges_may_not_calibrate(tmp_path):
+    lines = (TINY / "eval.jsonl").read_text(encoding="utf-8").splitlines()
+    contents = [message["content"] for line in lines for message in json.loads(line)["messages"]]
+    other = [f"Line {number} of a text that nobody judges by." for number in range(1000)]
+    for name, text in (
+        ("eval.jsonl", "\n".join(lines)),
+        ("part.jsonl", "\n".join(lines[100:150])),
+        ("renamed.txt", "\n".join(contents)),
+        ("mixed.txt", "\n".join(contents + other)),
+    ):
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(UsageError, match="it is the evaluation text, or holds it"):
+            quantize(make_job(TINY, tmp_path / "out.gguf", calibration_text=path))
+
+
+def test_a_plain_text(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("\n".join(f"Line {number} of a text that nobody judges by." for number in range(400)))
+
+    made = quantize(make_job(TINY, tmp_path / "out.gguf", calibration_text=path, calibration_samples=3))
+
+    record = made.details["calibration"]
+    assert (record["samples"], record["chunks"], record["tokens"]) == (3, 3, 1536)
+
+
+@pytest.mark.parametrize("text", ["{", '{"messages": []}', '{"messages": [{"content": 5}]}', "[]"])
+def test_texts_that_do_not_read(text, tmp_path):
+    path = tmp_path / "text.jsonl"
+    path.write_text(text)
+
+    with pytest.raises(ModelFileError, match=r"text\.jsonl cannot be calibrated with"):
+        quantize(make_job(TINY, tmp_path / "out.gguf", calibration_text=path))
+
+
+def test_a_model_without_a_text_asks_for_one(tmp_path):
+    model = shutil.copytree(TINY, tmp_path / "model", ignore=shutil.ignore_patterns("*.jsonl"))
+
+    with pytest.raises(UsageError, match="no text to calibrate with"):
+        quantize(make_job(model, tmp_path / "out.gguf", calibration_samples=4))
+
+
+class _Interrupt(Recorded):
+    """Ctrl-C while the matrix is computed."""
+
+    def advance(self, amount, note=""):
+        super().advance(amount, note)
+        if self.stages[-1][2] == "windows":
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        quantize(make_job(TINY, tmp_path / "out.gguf", calibration_samples=600, progress=_Interrupt()))
+
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_kept_matrix_replaces_nothing_unasked(tmp_path):
+    (tmp_path / "tiny-imatrix.gguf").write_text("mine")
+
+    with pytest.raises(TargetExists):
+        quantize(make_job(TINY, tmp_path / "out.gguf", calibration_samples=40, keep_imatrix=True))
+
+    assert os.listdir(tmp_path) == ["tiny-imatrix.gguf"]
