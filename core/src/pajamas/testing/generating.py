@@ -95,10 +95,9 @@ class Generating(Group):
         """A character whose bytes are spread over tokens comes whole: no piece ends within one."""
         for prompt in (TRICKY[5] * 3, TRICKY[4] * 3, self.prompt + " 🦆"):
             told = ask(session, prompt)
-            if "\ufffd" in session.detokenize(list(told.tokens)):
-                continue  # the model itself has broken one off
+            broken_off = session.detokenize(list(told.tokens)).count("\ufffd")  # by the model, or by max_tokens
             require(
-                "\ufffd" not in told.text,
+                told.text.count("\ufffd") <= broken_off,
                 f"Pieces of {told.text!r} hold the replacement character.",
                 "Decode bytes incrementally: pajamas.streaming.StreamText does it.",
             )
@@ -196,7 +195,7 @@ class Generating(Group):
                 f"{expected!r}.",
                 "Hold back text that may begin a stop string: pajamas.streaming.StreamText does it, with `stop`.",
             )
-        going_on = ask(session, self.prompt, stop=("never said \u2603",))
+        going_on = ask(session, self.prompt, stop=(text[-3:] + "\u2603",))
         require(
             going_on.text == text,
             f"With a stop string that is not said, the answer is {going_on.text!r}.",
