@@ -23,26 +23,9 @@ if TYPE_CHECKING:
     from pajamas.source import Source
 
 __all__ = [
-    "Architecture",
-    "Artifact",
-    "BackendInfo",
-    "Chunk",
-    "Feature",
-    "Finding",
-    "FinishReason",
-    "GenerateRequest",
-    "LoadOptions",
-    "MemoryUse",
-    "Message",
-    "Mode",
-    "QuantizeJob",
-    "Sampling",
-    "Session",
-    "TensorInfo",
-    "TokenLogprob",
-    "ToolCall",
-    "Usage",
-    "ValidateJob",
+    "Architecture", "Artifact", "BackendInfo", "Chunk", "Feature", "Finding", "FinishReason", "GenerateRequest",
+    "LoadOptions", "MemoryUse", "Message", "Mode", "QuantizeJob", "Sampling", "Session", "TensorInfo", "TokenLogprob",
+    "ToolCall", "Usage", "ValidateJob",
 ]  # fmt: skip
 
 

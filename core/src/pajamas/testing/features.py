@@ -45,11 +45,9 @@ EXERCISED = {
 """Each feature, and the test that shows that it works where it is declared."""
 
 SCHEMA = {
-    "type": "object",
+    "type": "object", "required": ["ok", "kind"], "additionalProperties": False,
     "properties": {"ok": {"type": "boolean"}, "kind": {"enum": ["duck", "boat"]}},
-    "required": ["ok", "kind"],
-    "additionalProperties": False,
-}
+}  # fmt: skip
 HOT = {"temperature": 2.0, "max_tokens": 24}
 
 
