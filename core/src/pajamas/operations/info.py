@@ -77,7 +77,8 @@ def info(
     source, files = hub.open_files(source)
     architecture = detect(host, files)
     # An artifact in a format of a backend's own is an end, not a source.
-    makers = _makers(host) if source.format in (None, "gguf") else {}
+    is_source = any(name == "config.json" or name.endswith(".gguf") for name in files.sizes())
+    makers = _makers(host) if is_source else {}
 
     def dry_run(target: Target) -> Artifact:
         job = QuantizeJob(
