@@ -62,6 +62,10 @@ class Backend:
         return cast("Architecture | None", self._call("detect_architecture", files=files))
 
     def quantize(self, job: QuantizeJob) -> Artifact:
+        """Raises UnsupportedFeature for an option of the job that the backend does not declare, and what it raises."""
+        from pajamas.quantize_options import options_of, refuse_unknown
+
+        refuse_unknown(options_of(job), [self.describe()])
         return self._answer(cast("Artifact | None", self._call("quantize", job=job)), f"make {job.format!r} artifacts")
 
     def load(self, artifact: Artifact, options: LoadOptions) -> Session:

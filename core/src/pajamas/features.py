@@ -48,5 +48,7 @@ class Feature(enum.StrEnum):
     """`Session.save_prompt_cache` and `load_prompt_cache`."""
     KV_TYPE = "kv-type"
     """`LoadOptions.kv_type`."""
+    COMPUTE_DTYPE = "compute-dtype"
+    """`LoadOptions.compute_dtype`."""
     GPU_LAYERS = "gpu-layers"
     """`LoadOptions.gpu_layers` above 0."""

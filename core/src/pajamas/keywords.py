@@ -23,6 +23,7 @@ class LoadKeywords(TypedDict, total=False):
     batch_size: int | None
     max_sequences: int
     kv_type: str | None
+    compute_dtype: str | None
     flash_attention: bool | None
     mmap: bool
     embeddings: bool

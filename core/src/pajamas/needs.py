@@ -39,6 +39,7 @@ def needed_features(request: GenerateRequest) -> frozenset[Feature]:
 def load_features(options: LoadOptions) -> frozenset[Feature]:
     """What a backend must support to honour these options. No layers on a GPU is what a backend without one does."""
     needs = {Feature.KV_TYPE} if options.kv_type is not None else set()
+    needs |= {Feature.COMPUTE_DTYPE} if options.compute_dtype is not None else set()
     needs |= {Feature.GPU_LAYERS} if options.gpu_layers else set()
     needs |= {Feature.EMBEDDINGS} if options.embeddings else set()
     return frozenset(needs)

@@ -68,6 +68,7 @@ def make_receipt(
 _DECIDING = (
     "outtype", "tensor_types", "embedding_type", "output_type", "aggressive", "keep_16bit", "converter",
     "calibration_samples", "calibration_text", "imatrix", "keep_imatrix",
+    "mixed_precision", "embedding_bits", "group_size", "target_bpw",
 )  # fmt: skip
 
 

@@ -161,6 +161,9 @@ class BackendInfo:
     """Those of `schemes` that are made only with a calibration or an importance matrix."""
     profile_schemes: Mapping[str, Mapping[str, str]] = field(factory=dict)
     """Format to the scheme of each profile ("balanced", "ultra", "hq") that it has, for formats of its own."""
+    quantize_options: frozenset[str] = frozenset()
+    """Fields of `QuantizeJob` beyond the scheme that `quantize` honours, from `quantize_options.FLAGS`. Core refuses
+    the others by name."""
     file_suffixes: Mapping[str, str] = field(factory=dict)
     """Suffix (with its dot) to format: a file that ends so is an artifact of it, and `convert` names its output so."""
     folder_markers: Mapping[str, str] = field(factory=dict)
@@ -215,6 +218,14 @@ class QuantizeJob:
     """A ready importance matrix, in place of a calibration."""
     keep_imatrix: bool = False
     """Keep the importance matrix beside the result."""
+    mixed_precision: bool = False
+    """The format's recipe of two precisions, exactly: nothing is raised by measurement."""
+    embedding_bits: int | None = None
+    """Bits of the token embedding and the output layer."""
+    group_size: int | None = None
+    """Weights that share a scale."""
+    target_bpw: float | None = None
+    """Bits per weight up to which sensitive layers are raised."""
     progress: Progress = NO_PROGRESS
     """What is told how far the work is."""
 
@@ -238,6 +249,9 @@ class LoadOptions:
     answers one request at a time unless it declares `Feature.PARALLEL`: more of them only take memory."""
     kv_type: str | None = None
     """Type of the key/value cache, as the engine spells it; needs `Feature.KV_TYPE`."""
+    compute_dtype: str | None = None
+    """Type that weights are cast to and computed in: "float32", "bfloat16" or "float16"; None is the engine's choice.
+    Needs `Feature.COMPUTE_DTYPE`."""
     flash_attention: bool | None = None
     """On, off, or the engine's choice."""
     mmap: bool = True

@@ -75,6 +75,12 @@ def _overrides(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
     "--imatrix", type=click.Path(exists=True, dir_okay=False), metavar="FILE", help="A ready importance matrix."
 )
 @click.option("--keep-imatrix", is_flag=True, help="Keep the importance matrix beside the result.")
+@click.option("--mixed-precision", is_flag=True, help="mlx: the recipe of two precisions exactly, nothing raised.")
+@click.option("--embedding-bits", type=int, metavar="N", help="mlx: bits of the token embedding and the output layer.")
+@click.option("--group-size", type=int, metavar="N", help="mlx: weights that share a scale: 32, 64 or 128.")
+@click.option(
+    "--target-bpw", type=float, metavar="BITS", help="mlx: raise sensitive layers up to so many bits a weight."
+)
 @click.option("--explain", is_flag=True, help="Say on standard error which backend was chosen and why.")
 @backend_option
 @json_option

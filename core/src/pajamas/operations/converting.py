@@ -17,6 +17,7 @@ from pajamas.operations.resolving import model_name, resolve_whole
 from pajamas.plugins import PluginHost
 from pajamas.profiles import Target, read_formats, resolve_targets
 from pajamas.progress import NO_PROGRESS, Progress
+from pajamas.quantize_options import honoured, refuse_unknown
 from pajamas.source import Source
 from pajamas.types import Architecture, Artifact, BackendInfo, QuantizeJob
 
@@ -81,6 +82,10 @@ def convert(
     calibration_text: str | Path | None = None,
     imatrix: str | Path | None = None,
     keep_imatrix: bool = False,
+    mixed_precision: bool = False,
+    embedding_bits: int | None = None,
+    group_size: int | None = None,
+    target_bpw: float | None = None,
     command: str = "",
     progress: Progress = NO_PROGRESS,
     host: PluginHost | None = None,
@@ -99,7 +104,9 @@ def convert(
         force: replace what is there.
         backend: the backend that makes the artifacts; None lets the format decide.
         threads, outtype, tensor_types, embedding_type, output_type, keep_16bit, converter, calibration_samples,
-            calibration_text, imatrix, keep_imatrix: as `types.QuantizeJob`.
+            calibration_text, imatrix, keep_imatrix, mixed_precision, embedding_bits, group_size, target_bpw: as
+            `types.QuantizeJob`. Each goes to those of the formats whose backend honours it; one that none does is
+            refused.
         command: the command line, for the receipt.
 
     Raises:
@@ -117,6 +124,24 @@ def convert(
     wanted = read_formats(formats)
     choices = [choose(host, format, backend) for format in wanted]
     backends = {format: choice.info for format, choice in zip(wanted, choices, strict=True)}
+    options = {
+        "threads": threads,
+        "outtype": outtype,
+        "tensor_types": tuple(tensor_types),
+        "embedding_type": embedding_type,
+        "output_type": output_type,
+        "keep_16bit": keep_16bit,
+        "converter": converter,
+        "calibration_samples": calibration_samples,
+        "calibration_text": None if calibration_text is None else Path(calibration_text).expanduser(),
+        "imatrix": None if imatrix is None else Path(imatrix).expanduser(),
+        "keep_imatrix": keep_imatrix,
+        "mixed_precision": mixed_precision,
+        "embedding_bits": embedding_bits,
+        "group_size": group_size,
+        "target_bpw": target_bpw,
+    }
+    refuse_unknown(options, list(backends.values()))
     targets = resolve_targets(wanted, precision, profile, aggressive, backends=backends)
     if any(choice.device not in (None, "cpu") for choice in choices):
         raise UsageError(f"Conversion cannot run on {backend}.", "It runs on the processor.", "Leave --backend out.")
@@ -146,17 +171,7 @@ def convert(
             force=force,
             dry_run=dry_run,
             aggressive=target.aggressive,
-            threads=threads,
-            outtype=outtype,
-            tensor_types=tuple(tensor_types),
-            embedding_type=embedding_type,
-            output_type=output_type,
-            keep_16bit=keep_16bit,
-            converter=converter,
-            calibration_samples=calibration_samples,
-            calibration_text=None if calibration_text is None else Path(calibration_text).expanduser(),
-            imatrix=None if imatrix is None else Path(imatrix).expanduser(),
-            keep_imatrix=keep_imatrix,
+            **honoured(options, backends[target.format]),
             progress=progress,
         )
         for target, path in zip(targets, paths, strict=True)

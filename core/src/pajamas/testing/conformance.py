@@ -20,6 +20,7 @@ from pajamas.testing.generating import Generating
 from pajamas.testing.group import UNPROVEN
 from pajamas.testing.honesty import Honesty
 from pajamas.testing.hook_functions import call, implementations
+from pajamas.testing.load_features import LoadFeatures
 from pajamas.testing.loading import Loading
 from pajamas.testing.quantizing import Quantizing
 from pajamas.testing.scoring import Scoring
@@ -46,7 +47,8 @@ class Made:
 
 
 class BackendConformance(
-    Static, Honesty, Detecting, Loading, Quantizing, Generating, Threads, Scoring, Features, Undeclared, Errors, Workers
+    Static, Honesty, Detecting, Loading, Quantizing, Generating, Threads, Scoring, Features, LoadFeatures,
+    Undeclared, Errors, Workers
 ):  # fmt: skip
     """Every rule of the contract, as tests that a backend's own test class inherits.
 

@@ -12,7 +12,7 @@ from attrs import evolve
 
 from pajamas.errors import PajamasError, UnsupportedFeature
 from pajamas.features import Feature
-from pajamas.testing.asking import Told, ask, read, request
+from pajamas.testing.asking import ask, read, request
 from pajamas.testing.group import UNDECLARED, Group, require
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ EXERCISED = {
     Feature.EMBEDDINGS: "test_embeddings",
     Feature.PROMPT_CACHE: "test_prompt_cache",
     Feature.KV_TYPE: "test_kv_type",
+    Feature.COMPUTE_DTYPE: "test_compute_dtype",
     Feature.GPU_LAYERS: "test_gpu_layers",
 }
 """Each feature, and the test that shows that it works where it is declared."""
@@ -56,17 +57,17 @@ class Features(Group):
 
     def test_top_k(self, session: Session) -> None:
         """With top_k=1 the answer is the greedy one, however hot it is sampled."""
-        _needs(session.features, Feature.TOP_K)
+        needs(session.features, Feature.TOP_K)
         _as_greedy(self, session, top_k=1)
 
     def test_min_p(self, session: Session) -> None:
         """With min_p=1 the answer is the greedy one, however hot it is sampled."""
-        _needs(session.features, Feature.MIN_P)
+        needs(session.features, Feature.MIN_P)
         _as_greedy(self, session, min_p=1.0)
 
     def test_typical_p(self, session: Session) -> None:
         """With a typical_p near 0 one token is left to choose from: however hot, the answer repeats."""
-        _needs(session.features, Feature.TYPICAL_P)
+        needs(session.features, Feature.TYPICAL_P)
         first, second = (ask(session, self.prompt, typical_p=1e-6, **HOT).tokens for _ in range(2))
         require(
             first and first == second,
@@ -80,7 +81,7 @@ class Features(Group):
     )
     def test_penalties(self, session: Session, feature: Feature, value: float) -> None:
         """A strong penalty makes the answer another, and less repetitive."""
-        _needs(session.features, feature)
+        needs(session.features, feature)
         name = feature.value.replace("-", "_")
         prompts = (self.prompt, f"{self.prompt} {self.prompt}", "one two one two one two one")
         told = [(ask(session, prompt), ask(session, prompt, **{name: value})) for prompt in prompts]
@@ -99,7 +100,7 @@ class Features(Group):
 
     def test_ignore_eos(self, session: Session) -> None:
         """With ignore_eos the answer goes on to `max_tokens`, where the model would have ended it."""
-        _needs(session.features, Feature.IGNORE_EOS)
+        needs(session.features, Feature.IGNORE_EOS)
         natural = ask(session, self.prompt, max_tokens=min(400, session.context_length // 2))
         most = len(natural.tokens) + 5
         told = ask(session, self.prompt, max_tokens=most, ignore_eos=True)
@@ -112,7 +113,7 @@ class Features(Group):
 
     def test_logprobs(self, session: Session) -> None:
         """Every token has its log-probability, and as many alternatives as were asked for, the likeliest first."""
-        _needs(session.features, Feature.LOGPROBS)
+        needs(session.features, Feature.LOGPROBS)
         for count in (0, 3):
             told = ask(session, self.prompt, logprobs=count)
             entries = [entry for chunk in told.chunks for entry in chunk.logprobs]
@@ -136,7 +137,7 @@ class Features(Group):
 
     def test_json_schema(self, session: Session) -> None:
         """An answer with a JSON schema is JSON that obeys it, however hot it is sampled."""
-        _needs(session.features, Feature.JSON_SCHEMA)
+        needs(session.features, Feature.JSON_SCHEMA)
         for options in ({}, HOT):
             told = ask(session, self.prompt, **{**options, "json_schema": SCHEMA, "max_tokens": 200})
             try:
@@ -152,7 +153,7 @@ class Features(Group):
 
     def test_grammar(self, session: Session) -> None:
         """An answer with a grammar is a text of it, however hot it is sampled; a wrong grammar is refused."""
-        _needs(session.features, Feature.GRAMMAR)
+        needs(session.features, Feature.GRAMMAR)
         for options in ({}, HOT):
             told = ask(session, self.prompt, **{**options, "grammar": 'root ::= "quack" | "moo" " moo"'})
             require(
@@ -160,7 +161,7 @@ class Features(Group):
                 f"The answer is {told.text!r} ({told.reason}).",
                 "Mask at each token what the grammar does not allow, and end when it is complete.",
             )
-        _fails(
+        fails(
             lambda: ask(session, self.prompt, grammar='root ::= ("never closed"'),
             "A wrong grammar",
             "Check it before anything is computed, and raise UsageError.",
@@ -171,7 +172,7 @@ class Features(Group):
         """Where they are declared, tools and thinking mode reach the prompt through the session's chat template."""
         from pajamas.operations.generation import prepare
 
-        _needs(session.features, feature)
+        needs(session.features, feature)
         if session.chat_template is None:
             pytest.skip("the model has no chat template")
         tool = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}
@@ -191,7 +192,7 @@ class Features(Group):
 
     def test_embeddings(self, registered: Backend, info: BackendInfo, artifact: Artifact, session: Session) -> None:
         """Embeddings are unit vectors, float32 [texts, size]; equal texts have equal ones, others others."""
-        _needs(info.features, Feature.EMBEDDINGS)
+        needs(info.features, Feature.EMBEDDINGS)
         import numpy as np
 
         embedding = registered.load(artifact, evolve(self.load_options, embeddings=True))
@@ -219,7 +220,7 @@ class Features(Group):
 
     def test_prompt_cache(self, registered: Backend, artifact: Artifact, session: Session, tmp_path: Path) -> None:
         """A saved prompt cache, loaded by another session, saves it that work and changes no answer."""
-        _needs(session.features, Feature.PROMPT_CACHE)
+        needs(session.features, Feature.PROMPT_CACHE)
         file = tmp_path / "cache"
         before = ask(session, self.prompt)
         session.save_prompt_cache(file)
@@ -241,38 +242,11 @@ class Features(Group):
             "Restore the tokens with their positions, and compute the rest of the prompt.",
         )
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-        _fails(lambda: session.load_prompt_cache(file), "A cache that is cut off", "Check its size and digest.")
-
-    def test_kv_type(self, registered: Backend, info: BackendInfo, artifact: Artifact, session: Session) -> None:
-        """Where `kv-type` is declared, some type loads and answers, and one that does not exist is refused."""
-        _needs(info.features, Feature.KV_TYPE)
-        told: list[Told] = []
-        for kind in ("q8_0", "f16", "fp8", "8"):
-            try:
-                made = registered.load(artifact, evolve(self.load_options, kv_type=kind))
-            except PajamasError:
-                continue
-            told.append(ask(made, self.prompt, max_tokens=4))
-            made.close()
-        require(any(one.tokens for one in told), "None of q8_0, f16, fp8, 8 works.", "Do not declare kv-type.")
-        _fails(
-            lambda: registered.load(artifact, evolve(self.load_options, kv_type="q99")),
-            "The type q99",
-            "Raise UsageError, naming those that there are.",
-        )
-
-    def test_gpu_layers(self, registered: Backend, info: BackendInfo, artifact: Artifact, session: Session) -> None:
-        """Where `gpu-layers` is declared, a session with one layer there answers as one with none."""
-        _needs(info.features, Feature.GPU_LAYERS)
-        told = []
-        for layers in (0, 1):
-            made = registered.load(artifact, evolve(self.load_options, gpu_layers=layers))
-            told.append(ask(made, self.prompt, max_tokens=2).tokens)
-            made.close()
-        require(told[0] and told[0][:1] == told[1][:1], f"The answers are {told}.", "Compare the layers' results.")
+        fails(lambda: session.load_prompt_cache(file), "A cache that is cut off", "Check its size and digest.")
 
 
-def _needs(declared: Collection[Feature], feature: Feature) -> None:
+def needs(declared: Collection[Feature], feature: Feature) -> None:
+    """Skips the test of a feature that is not declared."""
     if feature not in declared:
         pytest.skip(UNDECLARED)
 
@@ -290,7 +264,8 @@ def _as_greedy(cls: Group, session: Session, **options: Any) -> None:
     )
 
 
-def _fails(call: Callable[[], object], what: str, mend: str) -> None:
+def fails(call: Callable[[], object], what: str, mend: str) -> None:
+    """The call raises an error of the tree; `what` begins the message otherwise."""
     try:
         call()
     except PajamasError:

@@ -17,7 +17,7 @@ import pytest
 
 GROUPS = (
     "static", "honesty", "detecting", "loading", "quantizing", "generating", "threads", "scoring", "features",
-    "undeclared", "errors_group", "workers",
+    "load_features", "undeclared", "errors_group", "workers",
 )  # fmt: skip
 """Modules whose rules run, in their order."""
 

@@ -35,6 +35,7 @@ ASKED: dict[Feature, dict[str, Any]] = {
 
 LOADED: dict[Feature, dict[str, Any]] = {
     Feature.KV_TYPE: {"kv_type": "q8_0"},
+    Feature.COMPUTE_DTYPE: {"compute_dtype": "float32"},
     Feature.GPU_LAYERS: {"gpu_layers": 1},
     Feature.EMBEDDINGS: {"embeddings": True},
 }

@@ -60,6 +60,6 @@ def test_a_prompt_without_separator_is_continued_by_it():
 
 
 def test_options_that_mean_nothing_are_refused_by_name(tmp_path):
-    with pytest.raises(UnsupportedFeature, match="outtype"):
+    with pytest.raises(UnsupportedFeature, match="echo cannot honour --outtype"):
         pajamas.run("convert", model="tiny", output=tmp_path / "x.echo", formats="echo", outtype="f16")
     assert not any(tmp_path.iterdir())

@@ -9,6 +9,10 @@ from pajamas_gguf import engine, probe
 from pajamas_gguf.schemes import ALIASES, CALIBRATED, SCHEMES
 from pajamas_gguf.session.features import EMBEDDING, GENERATING
 
+_QUANTIZE_OPTIONS = frozenset({
+    "threads", "outtype", "tensor_types", "embedding_type", "output_type", "keep_16bit", "converter",
+    "calibration_samples", "calibration_text", "imatrix", "keep_imatrix",
+})  # fmt: skip
 _INSTALL = "pip install pajamas-gguf"
 
 
@@ -48,4 +52,5 @@ def describe(thorough: bool = False) -> BackendInfo:
         notes=notes,
         scheme_aliases=ALIASES,
         calibrated_schemes=CALIBRATED,
+        quantize_options=_QUANTIZE_OPTIONS,
     )

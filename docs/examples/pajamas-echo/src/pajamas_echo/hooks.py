@@ -39,8 +39,6 @@ def detect_architecture(files: ModelFiles) -> Architecture | None:
 def quantize(job: QuantizeJob) -> Artifact | None:
     if job.format != "echo":
         return None
-    refuse(job, "threads", "outtype", "tensor_types", "embedding_type", "output_type", "aggressive", "keep_16bit",
-           "converter", "calibration_samples", "calibration_text", "imatrix", "keep_imatrix")  # fmt: skip
     if job.scheme not in INDENTS:
         raise UsageError(f"echo has no scheme {job.scheme!r}.", f"It has {', '.join(INDENTS)}.", "Name one of them.")
     header = {"format": "echo", "scheme": job.scheme, "model": job.name}
@@ -93,7 +91,7 @@ def write(path: Path, data: bytes, *, force: bool) -> None:
         raise UsageError(f"{path} cannot be written.", str(error), "Name another --output.") from error
 
 
-def refuse(options: QuantizeJob | LoadOptions, *names: str) -> None:
+def refuse(options: LoadOptions, *names: str) -> None:
     """An option is honoured or refused by name, never ignored."""
     if given := [name for name in names if getattr(options, name)]:
         raise UnsupportedFeature(f"echo has no {', '.join(given)}.", "It has no weights.", "Leave the option out.")

@@ -32,7 +32,7 @@ def quantize(job: QuantizeJob) -> Artifact:
     """Make one GGUF file of `job.scheme`, or with `job.dry_run` say what it would be.
 
     Everything unfinished lies in a hidden work folder beside the output. Nothing stands under the final name until the
-    file is complete, verified and on the disk. `job.aggressive` is of no effect here: it never changes a GGUF scheme.
+    file is complete, verified and on the disk.
 
     Raises:
         TargetExists: there is a file already, and `job.force` is not set.
