@@ -105,7 +105,7 @@ def examine(path: Path, request: dict[str, Any]) -> dict[str, Any]:
             if not model:
                 return {"refused": engine.last_error()}
         with engine.recorded() as lines:
-            context = lib.llama_init_from_model(model, parameters.for_context(outputs=1))
+            context = lib.llama_init_from_model(model, parameters.for_session())
         if not context:
             return {"no_context": engine.last_error()}
         if request["compute"]:
@@ -129,7 +129,7 @@ def _compute(path: Path, request: dict[str, Any]) -> None:
     parameters = resolve(options, request["trained"], extra_buffers=False)
     params, kept = parameters.for_model()
     model = lib.llama_model_load_from_file(str(path).encode(), params)
-    context = lib.llama_init_from_model(model, parameters.for_context(outputs=1)) if model else None
+    context = lib.llama_init_from_model(model, parameters.for_session()) if model else None
     if context:
         for tokens in ((0, 1), (0,)):
             batch = lib.llama_batch_get_one((lib.llama_token * len(tokens))(*tokens), len(tokens))

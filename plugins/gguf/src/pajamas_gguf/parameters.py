@@ -15,6 +15,8 @@ KV_TYPES = {"f32": 0, "f16": 1, "bf16": 30, "q8_0": 8, "q5_1": 7, "q5_0": 6, "q4
 """Names of key/value cache types and their numbers in ggml."""
 DEFAULT_CONTEXT = 8192
 DEFAULT_EMBEDDING_CONTEXT = 2048
+DEFAULT_SEQUENCES = 8
+"""Beyond eight the engine gains little on a CPU, and models whose state is a part of each sequence pay for them all."""
 
 _SIXTEEN_BIT_OR_MORE = ("f32", "f16", "bf16")
 _BATCH = 2048
@@ -37,6 +39,8 @@ class Parameters:
     mmap: bool
     context_length: int
     sequences: int
+    cells: int
+    """Tokens that all sequences together have room for."""
     batch_size: int
     threads: int
     kv_type: str
@@ -54,16 +58,34 @@ class Parameters:
         params.no_alloc = dry
         return params, handles
 
-    def for_context(self, outputs: int) -> Any:
-        """`llama_context_params` for at most `outputs` rows of logits at once."""
+    def for_session(self) -> Any:
+        """`llama_context_params` of the context that a session makes first."""
+        return self.for_one(1) if self.embeddings else self.for_many()
+
+    def for_one(self, outputs: int) -> Any:
+        """For one sequence and at most `outputs` rows of logits at once."""
+        return self._for_context(self.context_length, 1, outputs)
+
+    def for_many(self) -> Any:
+        """For all sequences in one cache: what they have in common takes room once, and what one needs all may use."""
+        params = self._for_context(self.cells, self.sequences, self.sequences)
+        params.kv_unified = self.sequences > 1
+        params.n_batch = max(self.batch_size, self.sequences)
+        return params
+
+    def for_separate(self, outputs: int) -> Any:
+        """For all sequences, each in a cache of its own: faster where they share nothing and are equally long."""
+        return self._for_context(self.cells, self.sequences, outputs)
+
+    def _for_context(self, cells: int, sequences: int, outputs: int) -> Any:
         params = engine.library().llama_context_default_params()
-        params.n_ctx = self.context_length * self.sequences
-        params.n_seq_max = self.sequences
+        params.n_ctx = cells
+        params.n_seq_max = sequences
         params.n_batch = self.batch_size
         # A pooled text must be computed in one piece.
         params.n_ubatch = self.batch_size if self.embeddings else min(self.batch_size, _COMPUTED_AT_ONCE)
         # The compute buffer has room for this many rows of the whole vocabulary: 300 MB at the engine's default.
-        params.n_outputs_max = self.batch_size if self.embeddings else max(outputs, self.sequences)
+        params.n_outputs_max = self.batch_size if self.embeddings else max(outputs, sequences)
         params.n_threads = params.n_threads_batch = self.threads
         params.flash_attn_type = _AUTO if self.flash_attention is None else int(self.flash_attention)
         params.type_k = params.type_v = KV_TYPES[self.kv_type]
@@ -92,7 +114,7 @@ def resolve(options: LoadOptions, trained_context: int, *, extra_buffers: bool) 
             raise UsageError(f"{name.replace('_', ' ')} {value} makes no sense", "it must be at least 1", "")
     if (options.threads or 0) > MAX_THREADS:
         raise UsageError(f"{options.threads} threads are too many", f"llama.cpp allows {MAX_THREADS}", "")
-    if options.max_sequences > _MAX_SEQUENCES:
+    if (options.max_sequences or 0) > _MAX_SEQUENCES:
         raise UsageError(f"{options.max_sequences} sequences are too many", f"llama.cpp allows {_MAX_SEQUENCES}", "")
     if options.embeddings and options.batch_size is not None:
         raise UnsupportedFeature(
@@ -111,9 +133,9 @@ def resolve(options: LoadOptions, trained_context: int, *, extra_buffers: bool) 
             "llama.cpp reads quantized values only there",
             "leave flash attention on, or use f16",
         )
-    if (options.context_length or 0) * options.max_sequences > _MAX_CELLS:
+    if (options.context_length or 0) * (options.max_sequences or 1) > _MAX_CELLS:
         raise UsageError(
-            f"a context of {options.context_length:,} tokens for {options.max_sequences} sequences is too long",
+            f"a context of {options.context_length:,} tokens for {options.max_sequences or 1} sequences is too long",
             f"together they may have {_MAX_CELLS:,}",
             "",
         )
@@ -132,7 +154,8 @@ def resolve(options: LoadOptions, trained_context: int, *, extra_buffers: bool) 
         extra_buffers=extra_buffers,
         mmap=options.mmap,
         context_length=context,
-        sequences=options.max_sequences,
+        sequences=options.max_sequences or (1 if options.embeddings else DEFAULT_SEQUENCES),
+        cells=context * (options.max_sequences or 1),
         batch_size=context if options.embeddings else min(options.batch_size or _BATCH, context),
         threads=options.threads or usable_cores(),
         kv_type=kv_type,

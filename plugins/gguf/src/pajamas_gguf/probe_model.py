@@ -38,7 +38,7 @@ def compute(*, extra_buffers: bool) -> dict[str, Any]:
         model = lib.llama_model_load_from_file(str(path).encode(), params)
         if not model:
             return {"failed": engine.last_error()}
-        context = lib.llama_init_from_model(model, parameters.for_context(outputs=1))
+        context = lib.llama_init_from_model(model, parameters.for_one(outputs=1))
         if not context:
             return {"failed": engine.last_error()}
         for tokens in (range(1, _BATCH + 1), range(1)):

@@ -88,7 +88,7 @@ def _compute(task: Task, emit: Any) -> None:
     callback = as_callback(lib, collector)
     batch = size * _TOGETHER
     # A result is wanted of every token: else the engine leaves out rows of the last layer.
-    params = parameters.for_context(batch)
+    params = parameters.for_separate(batch)
     params.n_batch, params.n_outputs_max = batch, batch
     params.cb_eval = callback
     emit("started", chunks=chunks, chunk_size=size, tokens=chunks * size)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import weakref
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from pajamas_gguf.session.model import Model
 
 _NO_SLOT, _STOPPED = 1, 2
+_VIEWS = 256
+_NOBODY_ELSE: AbstractContextManager[object] = contextlib.nullcontext()
 
 
 class Stopped(EngineError):
@@ -31,14 +35,29 @@ class Stopped(EngineError):
         super().__init__("the computation was broken off", "it was cancelled", "")
 
 
+class NoRoom(EngineError):
+    """The key/value cache has no cells for the batch. Nothing was computed."""
+
+    def __init__(self) -> None:
+        super().__init__("llama.cpp finds no room in the key/value cache", engine.last_error(), "ask for less")
+
+
 class Context:
-    """One `llama_context`. Sequences are numbered 0 to `parameters.sequences` - 1.
+    """One `llama_context`. Sequences are numbered from 0 on.
+
+    :param turn: what `compute_long` holds while it computes: with several contexts, each core is wanted only once.
 
     Raises:
         EngineError: the engine cannot make it: not enough memory, or options that this model does not allow.
     """
 
-    def __init__(self, model: Model, parameters: Parameters, params: Any) -> None:
+    def __init__(
+        self,
+        model: Model,
+        parameters: Parameters,
+        params: Any,
+        turn: AbstractContextManager[object] = _NOBODY_ELSE,
+    ) -> None:
         self._lib = lib = engine.library()
         engine.forget_errors()
         with engine.recorded() as self.log:
@@ -54,6 +73,8 @@ class Context:
         self.close = weakref.finalize(self, _free, lib.llama_free, pointer, model)
         self.batch = Batch(params.n_batch)
         self.rows: int = params.n_outputs_max
+        self.cells: int = lib.llama_n_ctx(pointer)
+        self._turn = turn
         self._model = model
         self._memory = lib.llama_get_memory(pointer)
         self._interrupt = interrupt = Interrupt()
@@ -91,7 +112,7 @@ class Context:
         self._lib.llama_set_abort_callback(self.pointer, self._stop, None)
         compute = self._lib.llama_encode if encode else self._lib.llama_decode
         try:
-            with self._interrupt:
+            with self._turn, self._interrupt:
                 code = compute(self.pointer, self.batch.struct())
         finally:
             self._lib.llama_set_abort_callback(self.pointer, self._never, None)
@@ -116,6 +137,10 @@ class Context:
             return True
         return bool(self._lib.llama_memory_seq_rm(self._memory, sequence, position, -1))
 
+    def share(self, source: int, sequence: int, count: int) -> None:
+        """Make a sequence's first `count` tokens those of another one too. Recurrent models: all tokens or none."""
+        self._lib.llama_memory_seq_cp(self._memory, source, sequence, 0, count)
+
     def first_position(self, sequence: int) -> int:
         """The first position that is still there: not 0 where a sliding window has moved on. -1 if empty."""
         return int(self._lib.llama_memory_seq_pos_min(self._memory, sequence)) if self._memory else -1
@@ -131,7 +156,7 @@ class Context:
         # The engine keeps its result buffer from step to step, and making a view costs more than finding one.
         view = self._views.get((address, size))
         if view is None:
-            if len(self._views) > 8:
+            if len(self._views) > _VIEWS:
                 self._views.clear()
             view = np.frombuffer(memoryview((ctypes.c_float * size).from_address(address)), np.float32)
             self._views[address, size] = view
@@ -143,7 +168,7 @@ class Context:
         if code == _STOPPED:
             raise Stopped
         if code == _NO_SLOT:
-            raise EngineError("llama.cpp finds no room in the key/value cache", engine.last_error(), "ask for less")
+            raise NoRoom
         raise EngineError("llama.cpp failed to compute", f"{engine.last_error()} (code {code})", "")
 
 

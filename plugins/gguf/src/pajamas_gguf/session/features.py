@@ -22,6 +22,8 @@ GENERATING = frozenset(
         Feature.TOOLS,
         Feature.THINKING,
         Feature.SCORE,
+        Feature.PARALLEL,
+        Feature.EXACT,
         Feature.PROMPT_CACHE,
         Feature.KV_TYPE,
     }

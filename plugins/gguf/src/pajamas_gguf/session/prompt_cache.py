@@ -20,6 +20,8 @@ from pajamas.errors import ContextOverflow, EngineError, ModelFileError, UsageEr
 from pajamas_gguf import engine
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pajamas_gguf.session.sequence import Sequence
 
 _MARK = b"pajamas prompt 1"
@@ -44,15 +46,15 @@ def fingerprint(parts: tuple[Path, ...], data_offset: int, kv_type: str) -> str:
     return digest.hexdigest()
 
 
-def save(sequence: Sequence, path: Path, model: str) -> None:
+def save(sequence: Sequence | None, path: Path, model: str) -> None:
     """Write the sequence's tokens and state; beside the target first, then renamed.
 
     Raises:
         UsageError: there is nothing to save yet.
         EngineError: the file cannot be written.
     """
-    if not sequence.tokens:
-        raise UsageError("there is no prompt to save", "this session has computed none yet", "generate first")
+    if sequence is None or not sequence.tokens:
+        raise UsageError("there is no prompt to save", "this session has computed none", "generate first")
     lib = engine.library()
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     tokens = (ctypes.c_int32 * len(sequence.tokens))(*sequence.tokens)
@@ -78,8 +80,10 @@ def save(sequence: Sequence, path: Path, model: str) -> None:
             beside.unlink(missing_ok=True)
 
 
-def load(sequence: Sequence, path: Path, model: str, longest: int) -> int:
-    """Put a saved state in place of the sequence's own; how many tokens it holds.
+def load(vacant: Callable[[int], Sequence], path: Path, model: str, longest: int) -> int:
+    """Read a saved state; how many tokens it holds.
+
+    :param vacant: gives the sequence for so many tokens that it becomes.
 
     Raises:
         ModelFileError: the file is missing, damaged, or no prompt cache.
@@ -100,13 +104,13 @@ def load(sequence: Sequence, path: Path, model: str, longest: int) -> int:
         )
     tokens = (ctypes.c_int32 * count)()
     found = ctypes.c_size_t()
+    sequence = vacant(count)
     engine.forget_errors()
-    sequence.clear()
     read = engine.library().llama_state_seq_load_file(
         sequence.context.pointer, os.fsencode(path), sequence.number, tokens, count, ctypes.byref(found)
     )
     if not read or found.value != count:
-        sequence.clear()
+        sequence.undo()
         raise _damaged(path, engine.last_error())
     sequence.restored(list(tokens))
     return count

@@ -1,100 +1,100 @@
-"""One sequence of tokens in the engine's memory, and what of it a next prompt can use again."""
+"""One sequence of tokens in the engine's memory, and what of it a prompt can use again."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pajamas_gguf.session.context import Stopped
-
 if TYPE_CHECKING:
     from collections.abc import Sequence as Tokens
 
+    from pajamas_gguf.batching.cells import Cells
     from pajamas_gguf.session.context import Context
+    from pajamas_gguf.session.model import Model
 
-_CHUNK = 512
+PIECE = 512
+"""Tokens of a prompt that are computed together. Rounding depends on it."""
 
 
 class Sequence:
     """`tokens` are those whose keys and values the context holds under this sequence's `number`."""
 
-    def __init__(self, context: Context, number: int, sliding_window: int) -> None:
+    def __init__(self, context: Context, number: int, cells: Cells, model: Model) -> None:
         self.context = context
         self.number = number
         self.tokens: list[int] = []
-        self._window = sliding_window
-        # Rounding depends on how tokens are grouped into batches. These first tokens were computed in whole chunks
-        # that begin at multiples of the chunk's size, as a fresh session would: their values are the same to the bit.
-        self._regular = 0
+        self.regular = 0
+        """These first tokens were computed in whole pieces from the beginning on, as in a fresh session: their values
+        are the same to the last bit."""
+        self.used = 0.0
+        """When a job was given it or has left it, by `time.monotonic`."""
+        self._cells = cells
+        self._taken: list[int] = []
+        self._window = model.sliding_window
+        self._whole = model.is_recurrent
 
-    def prefill(self, prompt: list[int], *, reuse: bool, exact: bool) -> int:
-        """Compute a prompt's tokens, the last one with logits, and return how many were there already.
+    @property
+    def own_cells(self) -> int:
+        """Cells that would be free without this sequence."""
+        return self._cells.freed_by(self._taken)
 
-        :param exact: reuse only what makes no difference to the result, to the last bit.
+    def common(self, prompt: list[int], *, exact: bool) -> int:
+        """How many tokens at its beginning a prompt need not compute again. Its last one it must: for the logits.
 
-        Raises:
-            Stopped: cancelled between or within batches; what was computed stays.
-            EngineError: the engine failed.
+        :param exact: only those that make no difference to the result, to the last bit.
         """
-        kept = self._keep(prompt, self._usable(prompt, exact=exact) if reuse else 0)
-        if kept % _CHUNK or kept > self._regular:
-            self._regular = min(self._regular, kept // _CHUNK * _CHUNK)
-            regular = False
-        else:
-            self._regular, regular = kept, True
-        context, position = self.context, kept
-        size = max(context.batch.capacity // _CHUNK * _CHUNK, min(context.batch.capacity, _CHUNK))
-        while position < len(prompt):
-            chunk = prompt[position : position + size]
-            last = position + len(chunk) == len(prompt)
-            context.batch.clear()
-            context.batch.add(chunk, position, self.number, outputs=int(last))
-            self._compute(chunk)
-            position += len(chunk)
-            if regular and size % _CHUNK == 0:
-                self._regular = position // _CHUNK * _CHUNK
-        return kept
+        common = min(common_length(self.tokens, prompt), len(prompt) - 1)
+        if exact:
+            return min(common, self.regular) // PIECE * PIECE
+        return 0 if self._whole and common < len(self.tokens) else common
 
-    def append(self, token: int) -> None:
-        """Compute one more token, with logits."""
-        self.context.batch.put_one(token, len(self.tokens), self.number)
-        self.context.compute()
-        self.tokens.append(token)
+    def cut(self, wanted: int) -> int:
+        """Cut the memory back to `wanted` tokens, or to none where it cannot be cut there; how many it has then."""
+        if wanted >= len(self.tokens):
+            return len(self.tokens)
+        if not wanted or not self.context.forget(self.number, wanted) or not self._window_is_there(wanted):
+            wanted = 0
+            self.context.forget(self.number)
+        self._shorten(wanted)
+        return wanted
 
     def clear(self) -> None:
-        self.context.forget(self.number)
-        self.tokens = []
-        self._regular = 0
+        self.cut(0)
+
+    def copy(self, source: Sequence, wanted: int) -> int:
+        """Begin with the first `wanted` tokens of another sequence, which share its cells; how many it has then."""
+        self.clear()
+        self.context.share(source.number, self.number, wanted)
+        if not self._window_is_there(wanted):
+            self.context.forget(self.number)
+            return 0
+        self.tokens = source.tokens[:wanted]
+        self._taken = source._taken[:wanted]
+        self._cells.share(self._taken)
+        return wanted
+
+    def grow(self, tokens: list[int]) -> None:
+        """These were computed."""
+        if len(self.tokens) == self.regular and len(tokens) == PIECE:
+            self.regular += PIECE
+        self._taken += self._cells.take(len(tokens))
+        self.tokens += tokens
+
+    def undo(self) -> None:
+        """A computation was broken off: forget what it may have left behind the tokens."""
+        if not self.context.forget(self.number, len(self.tokens)):
+            self.context.forget(self.number)
+            self._shorten(0)
 
     def restored(self, tokens: list[int]) -> None:
         """The context's memory was filled from elsewhere with these tokens."""
+        self._shorten(0)
+        self._taken = self._cells.take(len(tokens))
         self.tokens = tokens
-        self._regular = 0
 
-    def _compute(self, chunk: list[int]) -> None:
-        if self.context.cancelled:
-            raise Stopped
-        before = len(self.tokens)
-        try:
-            self.context.compute_long()
-        except BaseException:  # Ctrl-C and Stopped too: part of the chunk may be in the memory
-            if not self.context.forget(self.number, before):
-                self.clear()
-            raise
-        self.tokens += chunk
-
-    def _usable(self, prompt: list[int], *, exact: bool) -> int:
-        # The last token is always computed: its logits are wanted.
-        common = min(_common(self.tokens, prompt), len(prompt) - 1)
-        return min(common, self._regular) // _CHUNK * _CHUNK if exact else common
-
-    def _keep(self, prompt: list[int], wanted: int) -> int:
-        """Cut the memory back to `wanted` tokens, or to none where it cannot be cut there."""
-        cut = wanted < len(self.tokens)
-        if not wanted or (cut and not self.context.forget(self.number, wanted)) or not self._window_is_there(wanted):
-            wanted = 0
-            self.clear()
-        del self.tokens[wanted:]
-        return wanted
+    def _shorten(self, wanted: int) -> None:
+        self._cells.leave(self._taken[wanted:])
+        del self._taken[wanted:], self.tokens[wanted:]
+        self.regular = min(self.regular, wanted // PIECE * PIECE)
 
     def _window_is_there(self, position: int) -> bool:
         """Whether layers with a sliding window still hold all that a token at `position` looks back on.
@@ -106,7 +106,7 @@ class Sequence:
         return 0 <= self.context.first_position(self.number) <= max(0, position - self._window + 1)
 
 
-def _common(known: Tokens[int], prompt: Tokens[int]) -> int:
+def common_length(known: Tokens[int], prompt: Tokens[int]) -> int:
     """How many tokens at the beginning are equal."""
     shorter = min(len(known), len(prompt))
     if known[:shorter] == prompt[:shorter]:

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pajamas.errors import ContextOverflow, EngineError, ModelFileError, UnsupportedFeature, UsageError
-from pajamas.types import Architecture, Chunk, Feature, GenerateRequest, MemoryUse, Sampling
+from pajamas.types import Architecture, Feature, GenerateRequest, MemoryUse, Sampling
 from pajamas_gguf import engine
+from pajamas_gguf.batching.job import Job
+from pajamas_gguf.batching.lane import make_lane
+from pajamas_gguf.batching.scheduler import WAITING_EACH, Scheduler
+from pajamas_gguf.batching.stream import AnswerStream
 from pajamas_gguf.memory_log import read_memory
 from pajamas_gguf.session import embed, prompt_cache, score
-from pajamas_gguf.session.answer import Answer
 from pajamas_gguf.session.context import Context
 from pajamas_gguf.session.features import EMBEDDING, GENERATING
 from pajamas_gguf.session.grammar import Grammar
 from pajamas_gguf.session.json_schema import to_grammar
 from pajamas_gguf.session.model import Model
 from pajamas_gguf.session.sampler import Sampler
-from pajamas_gguf.session.sequence import Sequence
 from pajamas_gguf.session.turn import Stream, Turn
 
 if TYPE_CHECKING:
@@ -29,14 +31,14 @@ if TYPE_CHECKING:
     from pajamas_gguf.parameters import Parameters
     from pajamas_gguf.session.facts import Facts
 
-_Purpose = Literal["generate", "score", "embed"]
-
 
 class GGUFSession:
-    """`pajamas.types.Session`. One caller at a time: another thread waits until a stream has ended or is closed.
+    """`pajamas.types.Session`. Any number of threads may use it at once.
 
-    There is one engine context at a time. Scoring wants room for many rows of logits and generating for one, so going
-    from one to the other makes the context anew (some milliseconds, and the prompt that was kept is gone).
+    Answers are computed together, in one context; those that are to be exact one at a time in another, which takes as
+    much memory again. Scoring has a context of its own too: it wants room for many rows of logits, and only one window
+    is scored at a time. A context is made when it is wanted first; the first one at once, so that too little memory is
+    known early.
     """
 
     backend = "gguf"
@@ -45,14 +47,20 @@ class GGUFSession:
         self._path = path
         self._facts = facts
         self._parameters = parameters
-        self._turn = Turn()
         self._closed = False
+        self._model = model = Model(path, parameters, facts.metadata)
+        self._scheduler = Scheduler(
+            lambda exact: make_lane(model, parameters, exact=exact),
+            single=parameters.sequences == 1,
+            most_waiting=WAITING_EACH * parameters.sequences,
+        )
+        self._turn = Turn()
+        """For scoring and embedding."""
         self._context: Context | None = None
-        self._purpose: _Purpose | None = None
-        self._sequence: Sequence | None = None
-        self._model = Model(path, parameters, facts.metadata)
-        # Taken now, so that too little memory is known at once.
-        self._take_context("embed" if parameters.embeddings else "generate")
+        if parameters.embeddings:
+            self._take_context()
+        else:
+            self._scheduler.lane(exact=False)
 
     @cached_property
     def architecture(self) -> Architecture:
@@ -76,8 +84,13 @@ class GGUFSession:
 
     @property
     def memory(self) -> MemoryUse:
-        context = self._open_context()
-        return read_memory([*self._model.load_log, *context.log], self._model.size)
+        self._check_open()
+        contexts = [lane.context for lane in self._scheduler.lanes.values()]
+        if self._context is not None:
+            contexts.append(self._context)
+        return read_memory(
+            [*self._model.load_log, *(line for context in contexts for line in context.log)], self._model.size
+        )
 
     @property
     def chat_template(self) -> str | None:
@@ -92,27 +105,28 @@ class GGUFSession:
         return self._facts.default_sampling
 
     def tokenize(self, text: str, *, add_special: bool = True, parse_special: bool = True) -> list[int]:
-        self._open_context()
+        self._check_open()
         return self._model.tokenize(text, add_special=add_special, parse_special=parse_special)
 
     def detokenize(self, token_ids: list[int]) -> str:
-        self._open_context()
+        self._check_open()
         return self._model.detokenize(token_ids)
 
-    def generate(self, request: GenerateRequest) -> Stream[Chunk]:
-        """A lazy stream, a chunk a token; `close` frees the session at once.
+    def generate(self, request: GenerateRequest) -> AnswerStream:
+        """A lazy stream, a chunk a token; `close` frees its place at once. One may be read in each of many threads, or
+        several in one: whoever waits for a chunk computes for all, up to 64 chunks ahead of the other readers.
 
-        With a seed the same request gives the same answer in any state of the session: only what makes no difference
-        to the last bit is reused of an earlier prompt. The window of the penalties is 64 tokens, prompt included.
+        With `exact` or a seed the same request gives the same answer in any state of the session, alone or beside
+        others: it is computed by itself, and only what makes no difference to the last bit is reused of an earlier
+        prompt. Other answers can differ in near-ties. The window of the penalties is 64 tokens, prompt included.
 
         Raises:
-            ContextOverflow: prompt and one token do not fit the context; nothing was computed.
+            ContextOverflow: the prompt and one token do not fit the context; nothing was computed.
             UsageError: an option, grammar or schema that makes no sense.
             UnsupportedFeature: the session was loaded for embeddings, or the schema asks for what grammars cannot do.
-            EngineError: this thread has a stream open, or the engine fails.
+            EngineError: from the stream: too many requests wait already, or the engine fails.
         """
-        self._turn.check()
-        self._open_context()
+        self._check_open()
         if self._parameters.embeddings:
             raise UnsupportedFeature("this session embeds, it does not generate", "it was loaded for that", "load anew")
         prompt = self._prompt(request)
@@ -132,11 +146,13 @@ class GGUFSession:
             forbidden=self._model.end_tokens if request.ignore_eos else (),
             grammar=Grammar(grammar_text, self._model) if grammar_text is not None else None,
         )
-        return Stream(
-            self._turn,
-            lambda: Answer(self._model, self._generating(), sampler, request, prompt, limit).chunks(),
-            self.cancel,
-        )
+
+        def begin() -> Job:
+            self._check_open()
+            self._drop_idle_context()
+            return Job(self._model, sampler, request, prompt, limit)
+
+        return AnswerStream(self._scheduler, begin)
 
     def score(self, token_ids: list[int], first: int = 0) -> Stream[NDArray[np.float32]]:
         """As `Session.score`; one window, which must fit the context. A block is at most 4 MiB (or one row).
@@ -146,7 +162,7 @@ class GGUFSession:
             UsageError: a token or `first` out of range.
         """
         self._turn.check()
-        self._open_context()
+        self._check_open()
         if self._parameters.embeddings:
             raise UnsupportedFeature("this session embeds, it does not score", "it was loaded for that", "load anew")
         self._model.check_tokens(token_ids)
@@ -156,7 +172,7 @@ class GGUFSession:
             )
         if not 0 <= first < len(token_ids):
             raise UsageError(f"position {first} is not in the window", f"it has {len(token_ids):,} tokens", "")
-        return Stream(self._turn, lambda: score.blocks(self._take_context("score"), token_ids, first), self.cancel)
+        return Stream(self._turn, lambda: score.blocks(self._take_context(), token_ids, first), self._cancel_score)
 
     def embed(self, texts: list[str]) -> NDArray[np.float32]:
         """As `Session.embed`: pooled as the file says, else the mean of the tokens' last hidden states.
@@ -166,49 +182,58 @@ class GGUFSession:
             ContextOverflow: a text does not fit the context.
         """
         with self._turn:
-            self._open_context()
+            self._check_open()
             if not self._parameters.embeddings:
                 raise UnsupportedFeature(
                     "this session generates, it does not embed", "the engine does one or the other",
                     "load it with embeddings=True",
                 )  # fmt: skip
             size = engine.library().llama_model_n_embd_out(self._model.pointer)
-            return embed.embed(self._model, self._take_context("embed"), texts, self.context_length, size)
+            return embed.embed(self._model, self._take_context(), texts, self.context_length, size)
 
     def save_prompt_cache(self, path: Path) -> None:
-        """Write what is computed of the last prompt and its answer.
+        """Write what is computed of the prompt that was begun or ended last, and of its answer.
 
         Raises:
             UsageError: there is nothing yet.
             EngineError: the file cannot be written.
         """
-        with self._turn:
-            prompt_cache.save(self._generating(), path, self._fingerprint)
+        with self._scheduler.turns:
+            self._check_generates()
+            self._scheduler.sweep()
+            prompt_cache.save(self._scheduler.last, path, self._fingerprint)
 
     def load_prompt_cache(self, path: Path) -> int:
-        """As `Session.load_prompt_cache`.
+        """As `Session.load_prompt_cache`. Exact answers do not use it.
 
         Raises:
             ModelFileError: it is damaged, or no prompt cache.
             UsageError: another model, key/value type or engine version made it.
             ContextOverflow: it is longer than this session's context.
+            EngineError: answers that are being computed leave no room for it.
         """
-        with self._turn:
-            return prompt_cache.load(self._generating(), path, self._fingerprint, self.context_length)
+        with self._scheduler.turns:
+            self._check_generates()
+            self._scheduler.sweep()
+            lane = self._scheduler.lane(exact=False)
+            return prompt_cache.load(lane.vacant, path, self._fingerprint, self.context_length)
 
     def cancel(self) -> None:
-        """End the answer that is being computed, from any thread: its last chunk says "cancelled"."""
-        if self._context is not None:
-            self._context.cancelled = True
+        """End all that is being computed, from any thread: the last chunk of each answer says "cancelled"."""
+        self._scheduler.cancel_all()
+        self._cancel_score()
 
     def close(self) -> None:
-        """Free the model. An answer that is open is closed; one that another thread computes is cancelled first."""
+        """Free the model. Answers that are open end as if they were cancelled."""
         if self._closed:
             return
+        self._closed = True
         self._turn.end_stream()
+        self._scheduler.close()
         with self._turn:
-            self._closed = True
-            self._drop_context()
+            if self._context is not None:
+                self._context.close()
+            self._context = None
             self._model.close()
 
     @cached_property
@@ -237,42 +262,46 @@ class GGUFSession:
             )
         return prompt
 
-    def _generating(self) -> Sequence:
-        context = self._take_context("generate")
-        if self._sequence is None:
-            self._sequence = Sequence(context, 0, self._model.sliding_window)
-        return self._sequence
-
-    def _take_context(self, purpose: _Purpose) -> Context:
-        """The context for this purpose, made anew if the one at hand is for another."""
-        if self._closed:
-            raise _closed()
-        if self._context is None or self._purpose != purpose:
-            self._drop_context()
-            rows = score.rows_at_once(self._model.vocabulary_size) if purpose == "score" else self._parameters.sequences
-            params = self._parameters.for_context(rows)
-            if purpose == "embed":
+    def _take_context(self) -> Context:
+        """The context for scoring, or that for embedding."""
+        self._check_open()
+        if self._context is None:
+            parameters = self._parameters
+            with self._scheduler.turns:
+                self._scheduler.drop_unused()
+            rows = 1 if parameters.embeddings else score.rows_at_once(self._model.vocabulary_size)
+            params = parameters.for_one(rows)
+            if parameters.embeddings:
                 params.pooling_type = embed.pooling(self._facts.metadata)
-            self._context, self._purpose = Context(self._model, self._parameters, params), purpose
+            self._context = Context(self._model, parameters, params, self._scheduler.turns)
         self._context.cancelled = False
         return self._context
 
-    def _drop_context(self) -> None:
-        if self._context is not None:
-            self._context.close()
-        self._context = self._purpose = self._sequence = None
+    def _drop_idle_context(self) -> None:
+        """Free the memory that scoring has taken, if nobody scores now."""
+        if self._context is not None and self._turn.take_now():
+            try:
+                if self._context is not None:
+                    self._context.close()
+                self._context = None
+            finally:
+                self._turn.leave()
 
-    def _open_context(self) -> Context:
-        if self._closed or self._context is None:
-            raise _closed()
-        return self._context
+    def _cancel_score(self) -> None:
+        if self._context is not None:
+            self._context.cancelled = True
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EngineError("this session is closed", "its model is no longer in memory", "load it again")
+
+    def _check_generates(self) -> None:
+        self._check_open()
+        if self._parameters.embeddings:
+            raise UnsupportedFeature("this session embeds, it keeps no prompts", "it was loaded for that", "load anew")
 
     def __enter__(self) -> GGUFSession:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _closed() -> EngineError:
-    return EngineError("this session is closed", "its model is no longer in memory", "load it again")

@@ -40,6 +40,13 @@ class Turn:
         self._owner = threading.get_ident()
         self._stream = stream
 
+    def take_now(self) -> bool:
+        """Take the turn if it is free."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        self._owner = threading.get_ident()
+        return True
+
     def leave(self) -> None:
         self._owner = None
         self._lock.release()
