@@ -42,6 +42,8 @@ class Feature(enum.StrEnum):
     """`Session.score`."""
     PARALLEL = "parallel"
     """Several threads may use one session at once. Without it a session serves one caller at a time."""
+    EXACT = "exact"
+    """`GenerateRequest.exact`: what else the session computes, or has computed, changes no answer."""
     EMBEDDINGS = "embeddings"
     """`LoadOptions.embeddings` and `Session.embed`."""
     PROMPT_CACHE = "prompt-cache"

@@ -21,7 +21,7 @@ class LoadKeywords(TypedDict, total=False):
     gpu_layers: int | None
     threads: int | None
     batch_size: int | None
-    max_sequences: int
+    max_sequences: int | None
     kv_type: str | None
     compute_dtype: str | None
     flash_attention: bool | None
@@ -45,6 +45,7 @@ class RequestKeywords(TypedDict, total=False):
     json_schema: Mapping[str, Any] | None
     grammar: str | None
     cache_prompt: bool
+    exact: bool
     temperature: float | None
     top_k: int | None
     top_p: float | None

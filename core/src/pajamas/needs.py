@@ -33,6 +33,7 @@ def needed_features(request: GenerateRequest) -> frozenset[Feature]:
     needs |= {Feature.GRAMMAR} if request.grammar is not None else set()
     needs |= {Feature.TOOLS} if request.tools else set()
     needs |= {Feature.THINKING} if request.mode == "thinking" else set()
+    needs |= {Feature.EXACT} if request.exact else set()
     return frozenset(needs)
 
 

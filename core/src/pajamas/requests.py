@@ -77,3 +77,6 @@ class GenerateRequest:
     """GBNF."""
     cache_prompt: bool = True
     """Reuse what the session has computed for an equal beginning."""
+    exact: bool = False
+    """The answer is the one that this request has alone in a fresh session, to the last bit, whatever else runs. Where
+    requests are computed together, near-ties may else fall either way. A seed asks for the same."""

@@ -244,9 +244,9 @@ class LoadOptions:
     """That compute."""
     batch_size: int | None = None
     """Tokens of a prompt that are computed together."""
-    max_sequences: int = 1
-    """Sequences that the key/value cache has room for, each with `context_length` tokens of its own. A session still
-    answers one request at a time unless it declares `Feature.PARALLEL`: more of them only take memory."""
+    max_sequences: int | None = None
+    """Requests that are answered at once where the session declares `Feature.PARALLEL`, each with `context_length`
+    tokens of its own. None: some, who share the memory of one."""
     kv_type: str | None = None
     """Type of the key/value cache, as the engine spells it; needs `Feature.KV_TYPE`."""
     compute_dtype: str | None = None
