@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from random_qwen import SHAPES, make
 
 from pajamas.types import Artifact, GenerateRequest, LoadOptions, Sampling
 from pajamas_gguf import engine
 from pajamas_gguf.session.load import load
-from random_qwen import SHAPES, make
 
 GREEDY = Sampling(temperature=0)
 FULL = Sampling(
@@ -120,12 +120,11 @@ class Bench:
         llama = self._llama[defaults]
         llama.reset()
         began = time.perf_counter()
-        found = 0
         bias = {str(token): -1e9 for token in self.session._model.end_tokens}
         for _ in llama.create_completion(
             list(PROMPT), max_tokens=count, temperature=0.0, stream=True, logit_bias=bias
         ):  # fmt: skip
-            found += 1
+            pass
         return count / (time.perf_counter() - began)
 
     def answer(self, count: int = 1000) -> float:

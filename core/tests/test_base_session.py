@@ -32,6 +32,7 @@ ASKED = {
     Feature.LOGPROBS: {"logprobs": 0},
     Feature.JSON_SCHEMA: {"json_schema": {}},
     Feature.GRAMMAR: {"grammar": ""},
+    Feature.EXACT: {"exact": True},
     Feature.TOOLS: {"tools": ({},)},
     Feature.THINKING: {"mode": "thinking"},
 }

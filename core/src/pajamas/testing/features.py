@@ -37,6 +37,7 @@ EXERCISED = {
     Feature.THINKING: "test_tools_and_thinking",
     Feature.SCORE: "test_rows_are_normalised",
     Feature.PARALLEL: "test_threads_do_not_disturb_each_other",
+    Feature.EXACT: "test_threads_do_not_disturb_each_other",
     Feature.EMBEDDINGS: "test_embeddings",
     Feature.PROMPT_CACHE: "test_prompt_cache",
     Feature.KV_TYPE: "test_kv_type",

@@ -30,6 +30,7 @@ ASKED: dict[Feature, dict[str, Any]] = {
     Feature.LOGPROBS: {"logprobs": 1},
     Feature.JSON_SCHEMA: {"json_schema": {"type": "object"}},
     Feature.GRAMMAR: {"grammar": 'root ::= "yes"'},
+    Feature.EXACT: {"exact": True},
 }
 """A request's options that need each feature. Tools and thinking are core's to refuse: it renders them."""
 

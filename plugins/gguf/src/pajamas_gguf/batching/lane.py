@@ -59,19 +59,17 @@ class Lane:
             return False
         source, common = self._source(job)
         target = self._target(source, common)
-        if target is not source:
-            target.clear()
-        needed = len(job.tokens) - common
-        if self.jobs:
-            needed += sum(min(other.left, _RESERVE) for other in (*self.jobs, job))
-        if not self._make_room(needed, (source, target)):
-            return False
+        if not self._clear_for(job, target, source, common):
+            # With a source beside it there is no room: what the source has beyond the common tokens must go.
+            if target is source or source not in self._idle:
+                return False
+            target = source
+            if not self._clear_for(job, target, source, common):
+                return False
         self._idle.remove(target)
-        if target is source:
-            common = target.cut(common)
-        elif source is not None:
-            common = target.copy(source, common)
-        job.begin(target, common)
+        if source is not None and target is not source:
+            target.copy(source, common)
+        job.begin(target, len(target.tokens))
         self.jobs.append(job)
         self._touch(target)
         return True
@@ -153,6 +151,14 @@ class Lane:
             return source
         others = [sequence for sequence in self._idle if sequence is not source]
         return next((sequence for sequence in others if not sequence.tokens), others[0])
+
+    def _clear_for(self, job: Job, target: Sequence, source: Sequence | None, common: int) -> bool:
+        """Empty the target but for the common tokens, and make room for the job's others; whether there is."""
+        known = target.cut(common if target is source else 0)
+        needed = len(job.tokens) - (known if target is source else common)
+        if self.jobs:
+            needed += sum(min(other.left, _RESERVE) for other in (*self.jobs, job))
+        return self._make_room(needed, (source, target))
 
     def _make_room(self, count: int, kept: Parts[Sequence | None] = ()) -> bool:
         """Forget idle sequences, but not those of `kept`, until so many cells are free; whether they are."""

@@ -77,6 +77,9 @@ class Scheduler:
 
     def step(self) -> None:
         """Let jobs in, compute a batch of each lane, and let out those that have ended."""
+        if self.closed:
+            self._end_all()
+            return
         try:
             # Ctrl-C waits until all is in order again; a long computation it breaks off.
             with Interrupt():
@@ -136,9 +139,7 @@ class Scheduler:
         self.closed = True
         self.cancel_all()
         with self.turns:
-            for job in self._jobs():
-                job.cancelled = True
-            self.sweep()
+            self._end_all()
             for lane in self.lanes.values():
                 lane.context.close()
             self.lanes.clear()
@@ -186,6 +187,12 @@ class Scheduler:
                 job.fail(EngineError("this request found no place", "llama.cpp's cache is full", "ask for less"))
             self.sweep()
             return
+
+    def _end_all(self) -> None:
+        for job in self._jobs():
+            job.cancelled = True
+        self.sweep()
+        self.turns.wake()
 
     def _jobs(self) -> Iterator[Job]:
         yield from list(self._came)

@@ -27,7 +27,7 @@ class AnswerStream(Iterator[Chunk]):
             self._scheduler.add(begun)
             self._job = begun
         job = self._job
-        if job is None or (self._scheduler.closed and not job.ready):
+        if job is None:
             raise StopIteration
         try:
             chunk = self._scheduler.next(job)
