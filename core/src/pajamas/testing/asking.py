@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import fields_dict, frozen
 
+from pajamas.features import Feature
 from pajamas.types import GenerateRequest, Sampling
 
 if TYPE_CHECKING:
@@ -36,7 +37,11 @@ def request(prompt: str | None = None, **options: Any) -> GenerateRequest:
 
 
 def ask(session: Session, prompt: str | None = None, **options: Any) -> Told:
-    """The whole answer to `request(prompt, **options)`."""
+    """The whole answer to `request(prompt, **options)`: an exact one if nothing else is said and the session declares
+    `exact`, because the rules compare answers token by token.
+    """
+    if Feature.EXACT in session.features:
+        options = {"exact": True, **options}
     return read(session.generate(request(prompt, **options)))
 
 

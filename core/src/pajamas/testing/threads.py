@@ -34,9 +34,9 @@ class Threads(Group):
         if Feature.PARALLEL not in session.features:
             pytest.skip(UNDECLARED)
         exact = Feature.EXACT in session.features
-        _ask_together(self.prompt, session, {"exact": True} if exact else {}, tolerance=0.0)
+        _ask_together(self.prompt, session, {"exact": exact}, tolerance=0.0)
         if exact:
-            _ask_together(self.prompt, session, {"logprobs": 2}, tolerance=NEAR)
+            _ask_together(self.prompt, session, {"exact": False, "logprobs": 2}, tolerance=NEAR)
 
     def test_a_second_thread_waits_or_is_refused(self, session: Session) -> None:
         """Where `parallel` is not declared, a second thread waits for its turn or is refused, and disturbs nothing."""
