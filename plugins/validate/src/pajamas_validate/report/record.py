@@ -11,13 +11,13 @@ from pajamas_validate.samples import behaviour_of
 
 if TYPE_CHECKING:
     from pajamas.manifest import Receipt
-    from pajamas.operations.validating import ValidationResult
+    from pajamas.validation import Measured
     from pajamas_validate.behaviour import Answer
 
 SCHEMA = 1
 
 
-def record(result: ValidationResult, receipt: Receipt | None) -> dict[str, Any]:
+def record(result: Measured, receipt: Receipt | None) -> dict[str, Any]:
     """A validation as plain JSON.
 
     `validation.perplexity` holds `baseline`, `quantized`, `increase_pct`, `threshold` (per cent, None where nothing
@@ -40,7 +40,7 @@ def record(result: ValidationResult, receipt: Receipt | None) -> dict[str, Any]:
     }
 
 
-def _method(result: ValidationResult) -> str:
+def _method(result: Measured) -> str:
     measured = result.finding("perplexity")
     if measured is None:
         return "greedy answers to prompts" if result.finding("samples") else "none"
@@ -49,7 +49,7 @@ def _method(result: ValidationResult) -> str:
     return f"{windows}, the second half of each scored, as llama-perplexity does"
 
 
-def _perplexity(result: ValidationResult) -> dict[str, Any] | None:
+def _perplexity(result: Measured) -> dict[str, Any] | None:
     quantized, baseline = result.finding("perplexity"), result.finding("perplexity-original")
     if quantized is None:
         return None
@@ -64,7 +64,7 @@ def _perplexity(result: ValidationResult) -> dict[str, Any] | None:
     }
 
 
-def _samples(result: ValidationResult) -> list[dict[str, Any]]:
+def _samples(result: Measured) -> list[dict[str, Any]]:
     finding = result.finding("samples")
     if finding is None:
         return []
