@@ -16,6 +16,7 @@ from pajamas.core import run
 from pajamas.operations.proof import prove
 
 if TYPE_CHECKING:
+    from pajamas.operations.converting import ConvertResult
     from pajamas.runtime import Runtime
 
 MODEL = "tiny"
@@ -53,6 +54,17 @@ def command(ctx: click.Context, target: str | None) -> None:
         _answer(runtime)
         _title("4. Generation speed")
         _speed(runtime)
+    code = _quality(ctx, result)
+    click.echo()
+    output.say_field("Talk with it: ", f'pajamas chat --model "{result.gguf_path}"')
+    ctx.exit(code)
+
+
+def _quality(ctx: click.Context, result: ConvertResult) -> int:
+    """Measures it; what the shell is told of the verdict."""
+    if not plugin_host(ctx).metrics():
+        _title("5. Quality is not measured", "pip install pajamas-validate")
+        return 0
     _title("5. What quantization has cost", f'pajamas validate --quantized "{result.gguf_path}"')
     with output.progress() as progress:
         proven = prove(result, {}, host=plugin_host(ctx), progress=progress)
@@ -60,9 +72,7 @@ def command(ctx: click.Context, target: str | None) -> None:
         raise error
     for measured in proven.validations.values():
         show_findings(measured, indent=2)
-    click.echo()
-    output.say_field("Talk with it: ", f'pajamas chat --model "{result.gguf_path}"')
-    ctx.exit(max(exit_code(measured) for measured in proven.validations.values()))
+    return max(exit_code(measured) for measured in proven.validations.values())
 
 
 def _title(text: str, command: str = "") -> None:

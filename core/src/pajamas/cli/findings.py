@@ -21,7 +21,7 @@ def exit_code(result: ValidationResult) -> int:
 def show_findings(result: ValidationResult, *, indent: int = 0) -> None:
     """The block of figures; what it was measured on goes to standard error."""
     for note in result.notes:
-        output.say(" " * indent + note, err=True)
+        output.say_field("", note, indent=indent, err=True)
     for label, text in result.lines:
         output.say_field(label, text, width=_WIDTH, indent=indent)
     for path in result.reports:
