@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pajamas_tiny
-
 import cliprogram
+import pajamas_tiny
 from fakehub import FakeHub
 
 MODEL = Path(pajamas_tiny.__file__).parent / "model"
