@@ -9,11 +9,11 @@ import shutil
 import numpy as np
 import pytest
 
-from pajamas.digests import file_digest
+from pajamas.digests import file_digest, tensor_digest
 from pajamas.errors import ModelFileError, TargetExists, UsageError
 from pajamas_gguf.imatrix.matrix import Entry, ImportanceMatrix, read_matrix, write_matrix
 from pajamas_gguf.quantize.pipeline import quantize
-from quantize_jobs import TINY, Recorded, make_job, types_of
+from quantize_jobs import TINY, Recorded, header_of, make_job, types_of
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +66,30 @@ def test_without_one_the_scheme_is_refused_and_its_size_told(made, tmp_path):
 
     planned = quantize(make_job(TINY, tmp_path / "out.gguf", "iq2_xs", dry_run=True))
 
-    assert planned.size == made[1].size
+    assert planned.size < made[1].size < planned.size + 1000  # that tells of its matrix in the metadata
     assert any("needs an importance matrix" in note for note in planned.notes)
     assert os.listdir(tmp_path) == []
+
+
+def test_the_file_tells_of_its_matrix(made, tmp_path):
+    """As llama-quantize writes it; the size is planned to the byte, and the tensors' digest does not change."""
+    job, artifact, _ = made
+    told = {key: value for key, value in header_of(job.output).metadata.items() if "imatrix" in key}
+    entries = len(read_matrix(job.output.with_name("tiny-imatrix.gguf")).entries)
+
+    assert told == {
+        "quantize.imatrix.file": "tiny-imatrix.gguf", "quantize.imatrix.dataset": "calibration.jsonl",
+        "quantize.imatrix.entries_count": entries,
+        "quantize.imatrix.chunks_count": artifact.details["calibration"]["chunks"],
+    }  # fmt: skip
+    planned = quantize(make_job(TINY, tmp_path / "out.gguf", "iq2_xs", dry_run=True, calibration_samples=40))
+    assert planned.size == artifact.size
+
+    renamed = shutil.copyfile(job.output.with_name("tiny-imatrix.gguf"), tmp_path / ("ü" * 80 + ".gguf"))
+    again = quantize(make_job(TINY, tmp_path / "out.gguf", "iq2_xs", imatrix=renamed))
+    assert header_of(again.path).metadata["quantize.imatrix.file"] == "ü" * 63
+    assert tensor_digest(again.path) == tensor_digest(job.output)
+    assert file_digest(again.path) != file_digest(job.output)
 
 
 def matrix_file(path, **entries):
@@ -151,13 +172,6 @@ def test_texts_that_do_not_read(text, tmp_path):
 
     with pytest.raises(ModelFileError, match=r"text\.jsonl cannot be calibrated with"):
         quantize(make_job(TINY, tmp_path / "out.gguf", calibration_text=path))
-
-
-def test_a_model_without_a_text_asks_for_one(tmp_path):
-    model = shutil.copytree(TINY, tmp_path / "model", ignore=shutil.ignore_patterns("*.jsonl"))
-
-    with pytest.raises(UsageError, match="no text to calibrate with"):
-        quantize(make_job(model, tmp_path / "out.gguf", calibration_samples=4))
 
 
 class _Interrupt(Recorded):
