@@ -1,0 +1,129 @@
+"""Whether models read texts as the same tokens, and render conversations to the same prompts, byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attrs import frozen
+
+from pajamas.errors import TemplateError, UnsupportedFeature
+from pajamas.operations.generation import prepare
+from pajamas.session import Session
+from pajamas_validate.behaviour import first_divergence
+from pajamas_validate.equivalence.corpus import Conversation
+
+_SHOWN, _TOKENS_SHOWN = 40, 4
+"""Characters and tokens that are shown from the first difference on."""
+
+
+@frozen(kw_only=True)
+class ReadingDifference:
+    """Where two models read or write a text differently."""
+
+    text: str
+    """The name of the text or conversation."""
+    what: str
+    """In the plural: "tokens", "bytes of the prompt"."""
+    first: str
+    """The label of the first model."""
+    second: str
+    position: int
+    """Of the first token, character or byte that differs."""
+    first_shown: str
+    second_shown: str
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"The {self.what} of {self.text!r} differ from {self.position} on: "
+            f"{self.first} has {self.first_shown}, {self.second} has {self.second_shown}."
+        )
+
+
+def compare_tokens(sessions: Mapping[str, Session], texts: Mapping[str, str]) -> list[ReadingDifference]:
+    """Every text by every session, against the first one.
+
+    Texts are tokenized with special tokens written in them as plain text and as tokens; the tokens are turned back into
+    text too. What is put around a text is compared once, apart: a missing BOS is one difference, not one a text.
+    """
+    named = dict(texts)
+    for session in sessions.values():
+        named |= {f"the {name} {text!r}": f"{text} a{text}b" for name, text in session.special_tokens.items()}
+    found = []
+    for pair in _pairs(sessions):
+        added = [session.tokenize("", add_special=True, parse_special=False) for session in pair.values()]
+        found += _of_tokens("every text", "tokens put around", pair, added)
+        for name, text in named.items():
+            found += _of_text(name, text, pair)
+    return found
+
+
+def compare_prompts(sessions: Mapping[str, Session], conversations: Sequence[Conversation]) -> list[ReadingDifference]:
+    """Every conversation as each session's own template renders it, against the first session's.
+
+    A refusal counts as a prompt: it is the same where all templates refuse.
+    """
+    found = []
+    for pair in _pairs(sessions):
+        for conversation in conversations:
+            prompts = [_prompt(session, conversation).encode() for session in pair.values()]
+            at = first_divergence(*prompts)
+            if at is None:
+                continue
+            shown = [repr(prompt[at : at + _SHOWN].decode(errors="replace")) for prompt in prompts]
+            found.append(_difference(conversation.id, "bytes of the prompt", pair, at, shown))
+    return found
+
+
+def _of_text(name: str, text: str, pair: Mapping[str, Session]) -> list[ReadingDifference]:
+    plain = [session.tokenize(text, add_special=False, parse_special=False) for session in pair.values()]
+    parsed = [session.tokenize(text, add_special=False, parse_special=True) for session in pair.values()]
+    found = _of_tokens(name, "tokens", pair, plain) or _of_tokens(name, "tokens with special ones", pair, parsed)
+    if found:
+        return found
+    back = [session.detokenize(parsed[0]) for session in pair.values()]
+    at = first_divergence(*back)
+    if at is None:
+        return []
+    shown = [repr(text[at : at + _SHOWN]) for text in back]
+    return [_difference(name, "characters made of the tokens", pair, at, shown)]
+
+
+def _of_tokens(
+    name: str, what: str, pair: Mapping[str, Session], ids: Sequence[Sequence[int]]
+) -> list[ReadingDifference]:
+    at = first_divergence(*ids)
+    if at is None:
+        return []
+    shown = [
+        " ".join(f"{session.detokenize([token])!r} ({token})" for token in tokens[at : at + _TOKENS_SHOWN]) or "nothing"
+        for session, tokens in zip(pair.values(), ids, strict=True)
+    ]
+    return [_difference(name, what, pair, at, shown)]
+
+
+def _prompt(session: Session, conversation: Conversation) -> str:
+    try:
+        return prepare(session, conversation.request)[0].prompt or ""
+    except (UnsupportedFeature, TemplateError) as error:
+        return f"(refused: {error.what})"
+
+
+def _pairs(sessions: Mapping[str, Session]) -> list[dict[str, Session]]:
+    first, *others = sessions
+    return [{first: sessions[first], other: sessions[other]} for other in others]
+
+
+def _difference(
+    text: str, what: str, pair: Mapping[str, Session], position: int, shown: Sequence[str]
+) -> ReadingDifference:
+    first, second = pair
+    return ReadingDifference(
+        text=text,
+        what=what,
+        first=first,
+        second=second,
+        position=position,
+        first_shown=shown[0],
+        second_shown=shown[1],
+    )
