@@ -42,7 +42,7 @@ def test_a_hub_model_is_converted_and_proven_and_verified_offline(tmp_path):
     assert fetched < 2 * len(files["model.safetensors"])  # once: the original was made of the same download
     receipt = json.loads((out / "manifest.json").read_text())["artifacts"][0]
     assert receipt["source"]["repo_id"] == "Org/Small"
-    assert receipt["validation"]["metrics"]["perplexity-original"]["model"] == "BF16"
+    assert receipt["validation"]["metrics"]["perplexity-original"]["details"]["model"] == "BF16"
 
 
 def _conversations():

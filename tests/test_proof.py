@@ -10,7 +10,7 @@ import pytest
 
 import cliprogram
 import pajamas
-from pajamas.errors import UsageError
+from pajamas.errors import ModelFileError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +53,16 @@ def test_a_conversion_is_measured_and_recorded_and_written_up(proven):
     recorded = measured_of(proven.folder)
     figure = recorded["metrics"]["perplexity"]
     assert figure["value"] == proven.validation.finding("perplexity").value
-    assert (figure["text"], figure["windows"], len(figure["text_sha256"])) == ("eval.jsonl", 22, 64)
-    assert recorded["metrics"]["kld"]["quantiles"]["50"] > 0
-    assert recorded["metrics"]["verdict"]["thresholds"] == {"increase": 5.0, "divergence": 0.1}
-    assert (recorded["status"], recorded["metrics"]["perplexity-original"]["model"]) == ("pass", "BF16")
+    assert (figure["details"]["text"], figure["details"]["windows"], len(figure["details"]["text_sha256"])) == (
+        "eval.jsonl",
+        22,
+        64,
+    )
+    assert recorded["metrics"]["kld"]["details"]["quantiles"]["50"] > 0
+    assert recorded["metrics"]["verdict"]["details"]["thresholds"] == {"increase": 5.0, "divergence": 0.1}
+    assert (recorded["status"], recorded["metrics"]["perplexity-original"]["details"]["model"]) == ("pass", "BF16")
     assert recorded["engine"].startswith("llama.cpp") and recorded["engine_version"] and recorded["pajamas_version"]
-    assert "loss_by_position" not in figure  # series belong in the report
+    assert "loss_by_position" not in figure["details"]  # series belong in the report
 
 
 def test_measuring_again_agrees(proven):
@@ -71,7 +75,7 @@ def test_measuring_again_agrees(proven):
 def test_figures_that_are_not_the_artifacts_are_found(copy):
     def beautify(validation):
         validation["metrics"]["perplexity"]["value"] *= 0.98
-        validation["metrics"]["perplexity"]["text_sha256"] = "0" * 64
+        validation["metrics"]["perplexity"]["details"]["text_sha256"] = "0" * 64
         validation["status"] = "unresolved"
 
     rewrite(copy, beautify)
@@ -82,6 +86,15 @@ def test_figures_that_are_not_the_artifacts_are_found(copy):
     assert pajamas.run("verify", path=copy).ok  # which measures nothing
 
 
+def test_a_receipt_that_was_spoilt_by_hand_is_an_error(copy):
+    rewrite(copy, lambda validation: validation["request"].update(colour="red"))
+    with pytest.raises(UsageError, match="colour"):
+        pajamas.run("verify", path=copy, deep=True)
+    rewrite(copy, lambda validation: validation["metrics"]["kld"].update(value="low"))
+    with pytest.raises(ModelFileError, match="damaged"):
+        pajamas.run("verify", path=copy)
+
+
 def test_an_artifact_that_was_never_measured_is_not_verified_deeply(tmp_path):
     pajamas.run("convert", model="tiny", output=tmp_path, precision="q8_0")
 
@@ -90,32 +103,38 @@ def test_an_artifact_that_was_never_measured_is_not_verified_deeply(tmp_path):
     assert "not recorded" in check.found
 
 
-def test_a_text_that_is_gone_is_named(copy, tmp_path):
+def test_a_text_that_is_gone_is_named(tmp_path):
     text = tmp_path / "text.txt"
     text.write_text("The cat sat on the mat, and the dog lay by the door. " * 120)
-    pajamas.run(
-        "validate", quantized=copy / "gguf/tiny-q4_k_m.gguf", text=text, metrics="perplexity", options={"windows": 2}
-    )
-    assert measured_of(copy)["request"]["text"] == str(text)
-    assert wrong(pajamas.run("verify", path=copy, deep=True)) == {}
+    made = pajamas.run(
+        "convert", model="tiny", output=tmp_path / "out", precision="q8_0", validate=True,
+        validation={"text": text, "metrics": "perplexity", "options": {"windows": 2}},
+    )  # fmt: skip
+    assert measured_of(made.folder)["request"]["text"] == str(text)
+    assert wrong(pajamas.run("verify", path=made.folder, deep=True)) == {}
     text.unlink()
 
-    (check,) = wrong(pajamas.run("verify", path=copy, deep=True)).values()
+    (check,) = wrong(pajamas.run("verify", path=made.folder, deep=True)).values()
 
     assert (check.what, check.found) == (f"text {text}", "missing")
 
 
-def test_a_quick_look_does_not_replace_a_measurement(copy, caplog):
+@pytest.mark.parametrize(
+    ("request_", "why"),
+    [
+        ({"metrics": "perplexity,kld,samples", "options": {"windows": 3}}, "of 5,610 tokens, and this one is of 765"),
+        ({"metrics": "perplexity"}, "that has kld"),
+    ],
+)
+def test_a_quick_look_does_not_replace_a_measurement(copy, caplog, request_, why):
     before = measured_of(copy)
 
     with caplog.at_level(logging.WARNING):
-        result = pajamas.run(
-            "validate", quantized=copy / "gguf/tiny-q4_k_m.gguf", metrics="perplexity", options={"windows": 3}
-        )
+        result = pajamas.run("validate", quantized=copy / "gguf/tiny-q4_k_m.gguf", **request_)
 
     assert result.manifest_path is None
     assert measured_of(copy) == before
-    assert "22 windows" in caplog.text
+    assert why in caplog.text
 
 
 def test_a_receipt_is_not_completed_for_another_file(copy, proven, caplog):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from pajamas import digests, manifest, receipts
+from pajamas.manifest import Figure, Measurement
 from pajamas.plugin_entries import core_version
 
 if TYPE_CHECKING:
@@ -24,29 +26,29 @@ log = logging.getLogger(__name__)
 _PLAIN = (str, int, float, bool, type(None))
 
 
-def make_measurement(result: ValidationResult, request: Mapping[str, Any], host: PluginHost) -> dict[str, Any]:
-    """The content of `Receipt.validation`.
+def make_measurement(result: ValidationResult, request: Mapping[str, Any], host: PluginHost) -> Measurement:
+    """What a receipt says of a validation against an original.
 
     Args:
         request: the arguments of the operation `validate` that measure this again, as JSON's own types.
     """
     info = host.backend(result.backend).describe()
     original = result.original
-    return {
-        "status": result.status,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "engine": info.engine,
-        "engine_version": info.engine_version,
-        "pajamas_version": core_version(),
-        "original": original and {"path": str(original.path), "format": original.format},
-        "metrics": {finding.metric: _figure(finding) for finding in result.findings},
-        "request": dict(request),
-    }
+    return Measurement(
+        status=result.status,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        engine=info.engine,
+        engine_version=info.engine_version,
+        pajamas_version=core_version(),
+        original={"path": str(original.path), "format": original.format} if original else {},
+        metrics={finding.metric: _figure(finding) for finding in result.findings},
+        request=request,
+    )
 
 
-def _figure(finding: Finding) -> dict[str, Any]:
-    figure: dict[str, Any] = {"value": finding.value, "error": finding.error, "unit": finding.unit}
-    return figure | {name: value for name, value in finding.details.items() if _is_small(value)}
+def _figure(finding: Finding) -> Figure:
+    details = {name: _finite(value) for name, value in finding.details.items() if _is_small(value)}
+    return Figure(value=_finite(finding.value), error=_finite(finding.error), unit=finding.unit, details=details)
 
 
 def _is_small(value: object) -> bool:
@@ -55,11 +57,18 @@ def _is_small(value: object) -> bool:
     return isinstance(value, _PLAIN)
 
 
-def record_measurement(artifact: Path, measurement: Mapping[str, Any], progress: Progress) -> Path | None:
+def _finite(value: Any) -> Any:
+    """JSON has no infinity."""
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def record_measurement(artifact: Path, measurement: Measurement, progress: Progress) -> Path | None:
     """Put it into the artifact's receipt; the manifest's path, or None where that was not done, which is logged.
 
-    A receipt is not completed for other files than it describes, and a measurement on more windows is not replaced by
-    one on fewer of the same text.
+    A receipt is not completed for other files than it describes, and a measurement of more tokens or with more figures
+    is not replaced.
     """
     found = manifest.find_receipt(artifact)
     if found is None:
@@ -69,9 +78,8 @@ def record_measurement(artifact: Path, measurement: Mapping[str, Any], progress:
         if digests.file_digest(folder / name, progress) != digest:
             log.warning("Not recorded: %s is not the file that its receipt describes. See `pajamas verify`.", name)
             return None
-    old, new = _extent(receipt.validation), _extent(measurement)
-    if old and new and old[0] == new[0] and old[1] > new[1]:
-        log.warning("Not recorded: the receipt has a measurement on %d windows of this text already.", old[1])
+    if better := _better(receipt.validation, measurement):
+        log.warning("Not recorded: the receipt has a measurement %s.", better)
         return None
     try:
         with receipts.locked(folder):
@@ -85,9 +93,18 @@ def record_measurement(artifact: Path, measurement: Mapping[str, Any], progress:
         return None
 
 
-def _extent(measurement: Mapping[str, Any] | None) -> tuple[str, int] | None:
-    """The text's digest and how many windows of it were measured, where that is known."""
-    figure = ((measurement or {}).get("metrics") or {}).get("perplexity") or {}
-    if "text_sha256" in figure and "windows" in figure:
-        return str(figure["text_sha256"]), int(figure["windows"])
-    return None
+def _better(old: Measurement | None, new: Measurement) -> str:
+    """What the old measurement has that the new one lacks; empty if the new one is as good."""
+    if old is None:
+        return ""
+    missing = set(old.metrics) - set(new.metrics)
+    if missing:
+        return f"that has {', '.join(sorted(missing))} too"
+    before, after = _tokens(old), _tokens(new)
+    return f"of {before:,} tokens, and this one is of {after:,}" if after < before else ""
+
+
+def _tokens(measurement: Measurement) -> int:
+    figure = measurement.metrics.get("perplexity")
+    tokens = figure.details.get("tokens") if figure else None
+    return tokens if isinstance(tokens, int) else 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pajamas import manifest
 from pajamas_validate.samples import behaviour_of
@@ -24,7 +25,7 @@ def record(result: Measured, receipt: Receipt | None) -> dict[str, Any]:
     judges) and `pass` (None where it is not decided); `validation.samples` a list of `prompt`, `baseline`, `quantized`
     and `match`; `findings` all figures with their errors and details.
     """
-    return {
+    whole = {
         "schema": SCHEMA,
         "model": receipt.source.text if receipt else str(result.artifact.path),
         "artifact": str(result.artifact.path),
@@ -38,6 +39,16 @@ def record(result: Measured, receipt: Receipt | None) -> dict[str, Any]:
         "receipt": manifest.to_plain(receipt) if receipt else None,
         "pajamas_version": version("pajamas"),
     }
+    return cast("dict[str, Any]", _finite(whole))
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity: a token that the candidate holds for impossible makes its perplexity one."""
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _method(result: Measured) -> str:
