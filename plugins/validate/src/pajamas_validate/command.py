@@ -19,7 +19,9 @@ from pajamas.cli.plugin import (
     show_findings,
 )  # fmt: skip
 from pajamas.core import run
+from pajamas.errors import UsageError
 from pajamas.operations.validating import choose_metrics
+from pajamas_validate.equivalence.command import compare
 from pajamas_validate.hooks import KLD, PERPLEXITY
 
 _ANSWERS = 8192
@@ -27,7 +29,8 @@ _ANSWERS = 8192
 
 
 @click.command("validate")
-@click.option("-q", "--quantized", required=True, shell_complete=complete_models, help="The model that is measured.")
+@click.argument("models", nargs=-1, shell_complete=complete_models)
+@click.option("-q", "--quantized", shell_complete=complete_models, help="The model that is measured.")
 @click.option(
     "-o", "--original", shell_complete=complete_models,
     help="What it is compared with. Default: what its receipt says that it was made from.",
@@ -54,6 +57,7 @@ _ANSWERS = 8192
 @click.option("--no-record", "record", is_flag=True, flag_value=False, default=True,
               help="Do not put the figures into the receipt.")  # fmt: skip
 @click.option("--no-resume", "resume", is_flag=True, flag_value=False, default=True, help="Begin anew.")
+@click.option("--equivalence", is_flag=True, help="Compare MODELS instead: one model on several engines.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of the engine.")
 @click.option("--original-backend", metavar="NAME", help="The original's backend. Default: by its format.")
 @backend_option
@@ -62,7 +66,9 @@ _ANSWERS = 8192
 def command(
     ctx: click.Context,
     /,
-    quantized: str,
+    models: tuple[str, ...],
+    equivalence: bool,
+    quantized: str | None,
     original: str | None,
     alone: bool,
     metrics: str | None,
@@ -80,7 +86,21 @@ def command(
 
     Perplexity is llama-perplexity's, KL divergence is taken in lock step: nothing is written to disk. The verdict is a
     pass only where the sample is large enough to tell.
+
+    With --equivalence, MODELS are two artifacts or more of one model, and conversion faults are told from quantization
+    loss: tokens, prompts, settings and what is computed in float32 must be the same.
     """
+    if equivalence:
+        compare(ctx, models, as_json=as_json, options=ctx.params)
+        return
+    if models:
+        raise UsageError(
+            f"What {models[0]!r} is meant for cannot be told.",
+            "Models without an option before them belong to --equivalence.",
+            f"pajamas validate --quantized {models[0]}",
+        )
+    if quantized is None:
+        raise click.MissingParameter(ctx=ctx, param=_option(ctx, "quantized"))
     host = plugin_host(ctx)
     loading: dict[str, Any] = {"threads": threads}
     if set(choose_metrics(host, metrics)) <= {PERPLEXITY, KLD} or context > _ANSWERS:
@@ -109,3 +129,7 @@ def command(
         if result.manifest_path is not None:
             say(f"Recorded in {result.manifest_path}", err=True)
     ctx.exit(exit_code(result))
+
+
+def _option(ctx: click.Context, name: str) -> click.Parameter:
+    return next(parameter for parameter in ctx.command.params if parameter.name == name)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from pajamas.errors import TemplateError, UnsupportedFeature
 from pajamas.operations.generation import prepare
@@ -14,6 +16,7 @@ from pajamas_validate.equivalence.corpus import Conversation
 
 _SHOWN, _TOKENS_SHOWN = 40, 4
 """Characters and tokens that are shown from the first difference on."""
+_FORMS: tuple[Literal["NFC", "NFKC", "NFD", "NFKD"], ...] = ("NFC", "NFKC", "NFD", "NFKD")
 
 
 @frozen(kw_only=True)
@@ -31,12 +34,15 @@ class ReadingDifference:
     """Of the first token, character or byte that differs."""
     first_shown: str
     second_shown: str
+    form: str | None = None
+    """The Unicode normal form in which both read the text alike: one engine normalizes texts and the other cannot."""
 
     @property
     def sentence(self) -> str:
+        why = f" In the form {self.form} both read it alike: one engine normalizes texts." if self.form else ""
         return (
             f"The {self.what} of {self.text!r} differ from {self.position} on: "
-            f"{self.first} has {self.first_shown}, {self.second} has {self.second_shown}."
+            f"{self.first} has {self.first_shown}, {self.second} has {self.second_shown}.{why}"
         )
 
 
@@ -76,17 +82,30 @@ def compare_prompts(sessions: Mapping[str, Session], conversations: Sequence[Con
 
 
 def _of_text(name: str, text: str, pair: Mapping[str, Session]) -> list[ReadingDifference]:
-    plain = [session.tokenize(text, add_special=False, parse_special=False) for session in pair.values()]
-    parsed = [session.tokenize(text, add_special=False, parse_special=True) for session in pair.values()]
+    plain, parsed = (_tokenize(pair, text, parse_special=parse) for parse in (False, True))
     found = _of_tokens(name, "tokens", pair, plain) or _of_tokens(name, "tokens with special ones", pair, parsed)
     if found:
-        return found
+        return [evolve(difference, form=_form(pair, text)) for difference in found]
     back = [session.detokenize(parsed[0]) for session in pair.values()]
     at = first_divergence(*back)
     if at is None:
         return []
     shown = [repr(text[at : at + _SHOWN]) for text in back]
     return [_difference(name, "characters made of the tokens", pair, at, shown)]
+
+
+def _form(pair: Mapping[str, Session], text: str) -> str | None:
+    for form in _FORMS:
+        normal = unicodedata.normalize(form, text)
+        if normal != text and all(
+            first_divergence(*_tokenize(pair, normal, parse_special=parse)) is None for parse in (False, True)
+        ):
+            return form
+    return None
+
+
+def _tokenize(pair: Mapping[str, Session], text: str, *, parse_special: bool) -> list[list[int]]:
+    return [session.tokenize(text, add_special=False, parse_special=parse_special) for session in pair.values()]
 
 
 def _of_tokens(
