@@ -49,6 +49,15 @@ def test_a_text_of_short_lines_is_known_by_all_of_it():
     assert not mostly_same(0, 0, 0)
 
 
+def test_conversations_count_as_what_is_said():
+    lines = text_of(0, 100).splitlines()
+    told = "\n".join(json.dumps({"messages": [{"role": "user", "content": line + "\n"}]}) for line in lines)
+
+    assert LinePrint.of(told) == LinePrint.of(text_of(0, 100))
+    for odd in ('{"messages": 5}', '{"messages": [{"content": 5}]}', '{"messages": [', '{"messages": ' + "[" * 10**5):
+        assert long_lines(odd + " " * 30) == ({odd} if len(odd) >= 24 else set())
+
+
 def test_the_size_of_a_record():
     assert len(json.dumps(LinePrint.of(text_of(0, 50_000)).record())) < 13_000
 

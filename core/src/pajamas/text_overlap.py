@@ -1,12 +1,14 @@
 """How far two texts are the same, also where of one only digests are left.
 
 A text that a model was calibrated with may not judge it. Receipts do not keep that text, but a print of its lines.
+Conversations in JSON (one `{"messages": [{"content": ...}]}` a line) count as what is said in them.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 from attrs import frozen
@@ -42,8 +44,7 @@ class LinePrint:
     def of(cls, text: str) -> Self:
         lines = long_lines(text)
         sample = sorted(map(_digest, lines))[:_SAMPLE]
-        whole = hashlib.sha256("\n".join(_lines(text)).encode("utf-8", "replace")).hexdigest()
-        return cls(text_sha256=whole, lines=len(lines), sample=frozenset(sample))
+        return cls(text_sha256=_whole(text), lines=len(lines), sample=frozenset(sample))
 
     @classmethod
     def read(cls, record: Any) -> Self | None:
@@ -69,11 +70,29 @@ class LinePrint:
 
     def is_mostly(self, text: str) -> bool:
         """Whether `text` is the same but for spaces, or one of both holds more than half of the other."""
-        return self == LinePrint.of(text) or mostly_same(self.shared_lines(text), self.lines, len(long_lines(text)))
+        return self.text_sha256 == _whole(text) or mostly_same(
+            self.shared_lines(text), self.lines, len(long_lines(text))
+        )
 
 
-def _lines(text: str) -> list[str]:
-    return [line for line in (" ".join(line.split()) for line in text.splitlines()) if line]
+def _whole(text: str) -> str:
+    return hashlib.sha256("\n".join(_lines(text)).encode("utf-8", "replace")).hexdigest()
+
+
+def _lines(text: str) -> Iterator[str]:
+    for line in text.splitlines():
+        for said in _said(line) if line.startswith("{") and '"messages"' in line else (line,):
+            if plain := " ".join(said.split()):
+                yield plain
+
+
+def _said(line: str) -> list[str]:
+    """The lines of a conversation's contents; a line that is no conversation as it is."""
+    try:
+        contents = [message["content"] for message in json.loads(line)["messages"]]
+        return [said for content in contents for said in content.splitlines()]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return [line]
 
 
 def _digest(line: str) -> str:
