@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from pajamas.errors import UsageError
+from pajamas_validate.calibrated import refuse_calibrated
 from pajamas_validate.datasets import read_dataset
 
 if TYPE_CHECKING:
@@ -34,9 +35,16 @@ def choose_text(job: ValidateJob, settings: Settings) -> Text:
     """What was asked for, else what the model brings along to be judged by, else WikiText-2.
 
     Raises:
-        UsageError: a text and a dataset.
+        UsageError: a text and a dataset, or the text that the candidate was calibrated with.
         PajamasError: what fetching a dataset raises.
     """
+    text = _wanted(job, settings)
+    if job.candidate_artifact is not None:
+        refuse_calibrated(text.name, text.text, job.candidate_artifact.path)
+    return text
+
+
+def _wanted(job: ValidateJob, settings: Settings) -> Text:
     if job.text is not None:
         if settings.dataset is not None:
             raise UsageError("A text and a dataset contradict each other.", "", "Leave one of them out.")
