@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 
 import numpy as np
 import pytest
 
 from pajamas.digests import file_digest, tensor_digest
 from pajamas.errors import ModelFileError, TargetExists, UsageError
+from pajamas.types import GenerateRequest, Sampling
 from pajamas_gguf.imatrix.matrix import Entry, ImportanceMatrix, read_matrix, write_matrix
 from pajamas_gguf.quantize.pipeline import quantize
 from quantize_jobs import TINY, Recorded, header_of, make_job, types_of
@@ -130,6 +132,19 @@ def test_another_models_matrix(tmp_path):
             quantize(make_job(TINY, tmp_path / "out.gguf", imatrix=wrong, dry_run=dry_run))
 
 
+@pytest.mark.parametrize("scheme", ["IQ3_XXS", "IQ1_S"])
+def test_a_matrix_that_lacks_a_tensor(scheme, made, tmp_path):
+    """As matrices of the older format do that left out experts which were never reached."""
+    whole = read_matrix(made[0].output.with_name("tiny-imatrix.gguf"))
+    entries = {name: entry for name, entry in whole.entries.items() if name != "blk.2.ffn_up.weight"}
+    write_matrix(tmp_path / "m.gguf", ImportanceMatrix(entries=entries, chunk_size=512))
+
+    with pytest.raises(UsageError, match=r"blk\.2\.ffn_up\.weight cannot be IQ"):
+        quantize(make_job(TINY, tmp_path / "out.gguf", scheme, imatrix=tmp_path / "m.gguf"))
+    made = quantize(make_job(TINY, tmp_path / "out.gguf", "Q4_K_M", imatrix=tmp_path / "m.gguf"))
+    assert "quantize.imatrix.chunks_count" not in header_of(made.path).metadata
+
+
 def test_a_type_that_the_engine_aborts_at(made, tmp_path):
     """The embedding never has an entry."""
     kept = made[0].output.with_name("tiny-imatrix.gguf")
@@ -197,3 +212,35 @@ def test_a_kept_matrix_replaces_nothing_unasked(tmp_path):
         quantize(make_job(TINY, tmp_path / "out.gguf", calibration_samples=40, keep_imatrix=True))
 
     assert os.listdir(tmp_path) == ["tiny-imatrix.gguf"]
+
+
+@pytest.mark.parametrize("scheme", ["IQ1_S", "IQ2_XXS", "IQ3_XXS"])
+def test_the_smallest_schemes_run(scheme, made, tmp_path, load_session):
+    """Through a matrix in the older format, as other people's often are."""
+    found = read_matrix(made[0].output.with_name("tiny-imatrix.gguf"))
+    with (tmp_path / "m.dat").open("wb") as stream:
+        stream.write(struct.pack("<i", len(found.entries)))
+        for name, entry in found.entries.items():
+            values = entry.means().ravel() * np.float32(7)
+            stream.write(struct.pack("<i", len(name)) + name.encode() + struct.pack("<ii", 7, values.size))
+            stream.write(values.tobytes())
+        stream.write(struct.pack("<ii", found.chunks, 5) + b"a.txt")
+
+    old = quantize(make_job(TINY, tmp_path / "old.gguf", scheme, imatrix=tmp_path / "m.dat"))
+
+    new = quantize(make_job(TINY, tmp_path / "new.gguf", scheme, calibration_samples=40))
+    assert scheme in types_of(new.path).values()
+    assert old.details["calibration"]["datasets"] == ["a.txt"]
+    assert header_of(old.path).metadata["quantize.imatrix.dataset"] == "a.txt"
+    # A mean that was multiplied and divided again may differ in its last bit.
+    assert tensor_bytes_equal(old.path, new.path) > 0.99
+    session = load_session(new.path, context_length=256)
+    request = GenerateRequest(prompt="Hello", max_tokens=8, sampling=Sampling(temperature=0), ignore_eos=True)
+    assert list(session.generate(request))[-1].usage.completion_tokens == 8
+    session.close()
+
+
+def tensor_bytes_equal(first, second):
+    """The share of equal bytes in all tensors."""
+    one, two = (np.frombuffer(path.read_bytes()[header_of(path).data_offset :], np.uint8) for path in (first, second))
+    return (one == two).mean()

@@ -15,7 +15,9 @@ from pajamas.types import QuantizeJob, TensorInfo
 from pajamas_gguf.imatrix import answers
 from pajamas_gguf.imatrix.corpus import CALIBRATION, Corpus, read_corpus, read_file, refuse_evaluation
 from pajamas_gguf.imatrix.keys import matrix_keys
-from pajamas_gguf.schemes import UNWEIGHTED, WEIGHTED_ONLY, Scheme
+from pajamas_gguf.schemes import UNWEIGHTED, WEIGHTED_BODY, WEIGHTED_ONLY, Scheme
+
+_ENDS = frozenset({"token_embd.weight", "per_layer_token_embd.weight", "output.weight"})
 
 
 @frozen(kw_only=True)
@@ -92,7 +94,8 @@ def check_covers(path: Path, tensors: Iterable[TensorInfo]) -> tuple[str, ...]:
     shapes = {}
     for tensor in tensors:
         shapes[tensor.name] = tensor.shape
-        if tensor.type in WEIGHTED_ONLY and tensor.name not in matrix.entries:
+        weighted = WEIGHTED_ONLY if tensor.name in _ENDS else WEIGHTED_BODY
+        if tensor.type in weighted and tensor.name not in matrix.entries:
             raise UsageError(
                 f"{tensor.name} cannot be {tensor.type}.",
                 f"{path.name} has nothing on it, and llama.cpp cannot write that type without.",
