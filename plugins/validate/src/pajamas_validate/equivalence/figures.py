@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from pajamas_validate.equivalence.distance import Rows
     from pajamas_validate.windows import Tokens
 
-_DEEPEST = 2048
-"""Tokens of the piece that is scored from its beginning."""
 _STEP = 4
 """From one depth to the next."""
 
@@ -37,12 +35,13 @@ class Figures:
 
     distance: Distance
     """Over the second halves of the windows."""
-    depths: tuple[Depth, ...]
+    depths: tuple[Depth, ...] = ()
+    """Of pairs that are measured by depth too."""
 
     @property
     def worst(self) -> float:
         """The largest mean divergence, over the windows or at a depth, in nats."""
-        return max(self.distance.mean, *(depth.distance.mean for depth in self.depths))
+        return max([self.distance.mean, *(depth.distance.mean for depth in self.depths)])
 
 
 def measure(
@@ -52,6 +51,8 @@ def measure(
     *,
     context: int,
     windows: int | None,
+    deep: Collection[Pair] = (),
+    deepest: int = 2048,
     progress: Progress = NO_PROGRESS,
 ) -> dict[Pair, Figures]:
     """All pairs on the same token ids: the first session's, whatever the others make of the text.
@@ -60,6 +61,8 @@ def measure(
         pairs: keys of sessions to the noise within which tokens are tied, in nats.
         context: tokens of a window; fewer where the text or a session has fewer.
         windows: how many of the text's windows; None is all.
+        deep: those of the pairs that are measured by depth too.
+        deepest: tokens of the piece that is scored for that from its beginning; fewer where there are fewer.
 
     Raises:
         UsageError: the text is too short to have a window, or the numbers make no sense.
@@ -76,10 +79,12 @@ def measure(
             for pair, found in score_pairs(sessions, pairs, chosen.ids(number), chosen.first).items():
                 rows[pair].append(found)
             stage.advance(1)
-        deep = score_pairs(sessions, pairs, _beginning(tokens, min(_DEEPEST, shortest)), 0)
+        beginning = _beginning(tokens, min(deepest, shortest))
+        by_depth = score_pairs(sessions, {pair: pairs[pair] for pair in deep}, beginning, 0)
         stage.advance(1)
     return {
-        pair: Figures(distance=summarize(join(found)), depths=_by_depth(deep[pair])) for pair, found in rows.items()
+        pair: Figures(distance=summarize(join(found)), depths=_by_depth(by_depth[pair]) if pair in by_depth else ())
+        for pair, found in rows.items()
     }
 
 

@@ -22,12 +22,17 @@ _SHOWN = 5
 
 
 def of_reading(metric: str, noun: str, count: int, differences: Sequence[ReadingDifference]) -> Finding:
-    label = f"{metric.capitalize()}:"
+    same, label = f"the same, {count} {noun}", f"{metric.capitalize()}:"
+    sentences = [difference.sentence for difference in differences if difference.form is None]
+    normalized = sorted({difference.text for difference in differences if difference.form is not None})
+    if normalized:
+        same = f"the same, {count - len(normalized)} of {count} {noun}"
+        sentences += [f"Alike in one Unicode normal form only: {', '.join(normalized)}."] if sentences else []
     return Finding(
         metric=metric,
         value=float(len(differences)),
         unit="differences",
-        lines=_listed(label, f"the same, {count} {noun}", [difference.sentence for difference in differences]),
+        lines=_listed(label, same, sentences),
         details={"compared": count, "differences": [asdict(difference) for difference in differences]},
     )
 

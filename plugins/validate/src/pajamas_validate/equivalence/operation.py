@@ -32,6 +32,7 @@ def equivalence(
     text: str | Path | None = None,
     windows: int | None = 8,
     context: int = CONTEXT,
+    depth: int = 2048,
     prompts: int = 40,
     max_tokens: int = 64,
     backend: str | None = None,
@@ -52,6 +53,7 @@ def equivalence(
         text: what is scored, or a file of it; None is the model's own evaluation text, or the texts of `corpus`.
         windows: of the text, at most; None is all.
         context: tokens of a window.
+        depth: tokens of the longest piece that is computed, from its beginning.
         prompts: how many of the model's own prompts are answered greedily; 0 answers none.
         max_tokens: of an answer.
         backend: a device word, or a backend for all of them.
@@ -63,6 +65,8 @@ def equivalence(
     """
     if prompts < 0 or max_tokens < 1:
         raise UsageError(f"{prompts} prompts of {max_tokens} tokens make no sense.", "", "Use numbers from 1.")
+    if depth < 2:
+        raise UsageError(f"A depth of {depth} tokens makes no sense.", "", "Use at least 2.")
     if text is not None and isinstance(text, Path):
         text = read_text(text)
     host = host or PluginHost()
@@ -82,9 +86,13 @@ def equivalence(
                 text or (own.text if own else "\n\n".join(texts().values())),
                 context=context,
                 windows=windows,
+                deepest=depth,
                 progress=progress,
             ),
         ]
+        if found[-1].faults:  # an original, where there is one, says whose fault it is
+            suspects = origins(host, opened.candidates, original, quantized=False, progress=progress)
+            found.append(parts.tensors(opened, suspects))
         if prompts:
             asked = greedy.user_prompts(own, prompts)
             found.append(parts.answers(opened.sessions, asked, max_tokens, host=host, progress=progress))

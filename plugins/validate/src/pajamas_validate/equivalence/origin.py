@@ -1,4 +1,4 @@
-"""What a quantized model was made from, as something that the same backend loads."""
+"""What a model was made from, as something that the same backend loads."""
 
 from __future__ import annotations
 
@@ -21,20 +21,26 @@ def origins(
     candidates: Sequence[Candidate],
     original: str | Path | None,
     *,
+    quantized: bool = True,
     progress: Progress = NO_PROGRESS,
 ) -> Mapping[str, Artifact]:
-    """By label, for each quantized candidate whose original is known.
+    """By label, for each candidate whose original is known.
 
     It is the one that is named, or that the receipt names, or else the only unquantized candidate of the same format.
+
+    Args:
+        quantized: of the quantized candidates; False is of the others, which are no originals of each other.
 
     Raises:
         PajamasError: what finding, downloading and converting an original raise.
     """
     found = {}
     for candidate in candidates:
-        if not candidate.quantized:
+        if candidate.quantized != quantized:
             continue
-        origin = _found(host, candidate, original, progress) or _among(candidate, candidates)
+        origin = _found(host, candidate, original, progress)
+        if origin is None and quantized:
+            origin = _among(candidate, candidates)
         if origin is not None and all(tensor.type in WIDE for tensor in tensors_of(origin.path).values()):
             found[candidate.label] = origin
     return found

@@ -67,7 +67,7 @@ def headers(candidates: Sequence[Candidate]) -> Part:
 
 
 def tensors(models: Models, origins: Mapping[str, Artifact]) -> Part:
-    """What each quantized model must have kept of its original."""
+    """What each model must have kept of its original."""
     found, faults = [], []
     for label, origin in origins.items():
         path = models.artifacts[label].path
@@ -88,6 +88,7 @@ def numbers(
     *,
     context: int,
     windows: int | None,
+    deepest: int,
     progress: Progress = NO_PROGRESS,
 ) -> Part:
     """What is computed: in float32 a test, as they are a figure, and against its original each one's loss."""
@@ -100,6 +101,8 @@ def numbers(
         text,
         context=context,
         windows=windows,
+        deep=tested,
+        deepest=deepest,
         progress=progress,
     )
     by_label = {candidate.label: candidate for candidate in models.candidates}

@@ -24,7 +24,7 @@ class ReadingDifference:
     """Where two models read or write a text differently."""
 
     text: str
-    """The name of the text or conversation."""
+    """The name of the text or conversation; empty where it does not matter."""
     what: str
     """In the plural: "tokens", "bytes of the prompt"."""
     first: str
@@ -39,9 +39,10 @@ class ReadingDifference:
 
     @property
     def sentence(self) -> str:
+        where = f" of {self.text!r}" if self.text else ""
         why = f" In the form {self.form} both read it alike: one engine normalizes texts." if self.form else ""
         return (
-            f"The {self.what} of {self.text!r} differ from {self.position} on: "
+            f"The {self.what}{where} differ from {self.position} on: "
             f"{self.first} has {self.first_shown}, {self.second} has {self.second_shown}.{why}"
         )
 
@@ -58,7 +59,7 @@ def compare_tokens(sessions: Mapping[str, Session], texts: Mapping[str, str]) ->
     found = []
     for pair in _pairs(sessions):
         added = [session.tokenize("", add_special=True, parse_special=False) for session in pair.values()]
-        found += _of_tokens("every text", "tokens put around", pair, added)
+        found += _of_tokens("", "tokens put around every text", pair, added)
         for name, text in named.items():
             found += _of_text(name, text, pair)
     return found
