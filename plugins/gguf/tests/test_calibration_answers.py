@@ -58,11 +58,11 @@ def test_the_prompts():
 
 def test_a_general_model(general, tmp_path, empty_cache):
     progress = Recorded()
-    job = make_job(general, tmp_path / "out.gguf", "IQ2_XS", calibration_samples=36, progress=progress)
+    job = make_job(general, tmp_path / "out.gguf", "IQ2_XXS", calibration_samples=36, progress=progress)
 
     artifact = quantize(job)
 
-    assert "IQ2_XS" in types_of(job.output).values()
+    assert "IQ2_XXS" in types_of(job.output).values()
     record = artifact.details["calibration"]
     assert (record["corpus"], record["samples"]) == ("answers of the original", 36)
     assert record["generated"] == {"by": "the original", **answers.settings()}
@@ -71,7 +71,7 @@ def test_a_general_model(general, tmp_path, empty_cache):
     assert (total, unit, done) == (36 * 256, "tokens", 36 * 256)
     assert notes[-1] == "answer 36 of 36"
     assert os.listdir(tmp_path) == ["out.gguf"]
-    planned = quantize(make_job(general, tmp_path / "b.gguf", "IQ2_XS", calibration_samples=36, dry_run=True))
+    planned = quantize(make_job(general, tmp_path / "b.gguf", "IQ2_XXS", calibration_samples=36, dry_run=True))
     assert planned.size == artifact.size
     assert any("36 answers of the original" in note for note in planned.notes)
 
