@@ -284,8 +284,3 @@ def test_a_format_that_no_backend_makes_is_refused_before_any_work(tmp_path):
     with pytest.raises(UnsupportedFeature, match="vellum"):
         pajamas.run("convert", model="tiny", output=tmp_path, formats=["gguf", "vellum"], precision="q4_k_m:soft")
     assert not list(tmp_path.iterdir())
-
-
-def test_validate_is_refused_by_name_while_nothing_measures(tmp_path):
-    with pytest.raises(UnsupportedFeature, match="--validate"):
-        pajamas.run("convert", model="tiny", output=tmp_path, validate=True)

@@ -110,12 +110,18 @@ def test_the_alias_is_one_like_any_other(run, host):
     assert run("info", "pebble").stderr.count(b"Org/Pebble") > 0
 
 
-def test_the_metric_is_measured(host, tiny_gguf):
-    result = pajamas.run("validate", quantized=tiny_gguf, metrics="token-count", text=TEXT, alone=True, host=host)
+def test_the_metric_is_measured_and_written_up(host, tiny_gguf, tmp_path):
+    folder = tmp_path / "report"
+    result = pajamas.run(
+        "validate", quantized=tiny_gguf, metrics="token-count", text=TEXT, alone=True, report=folder, host=host
+    )
 
     (finding,) = [finding for finding in result.findings if finding.metric == "token-count"]
     with pajamas.Runtime(tiny_gguf) as model:
         assert finding.value == len(model.tokenize(TEXT))
+    assert set(result.reports) == {folder / "tokens.txt", folder / "index.html"}
+    assert (folder / "tokens.txt").read_text() == f"{finding.value:.0f}"
+    assert "token-count" in (folder / "index.html").read_text()
 
 
 def test_plugins_lists_all_that_it_adds(run):

@@ -48,6 +48,14 @@ FILES = {
             if "token-count" not in job.metrics:
                 return None
             return [Finding(metric="token-count", value=len(job.candidate.tokenize(job.text)), unit="tokens")]
+
+
+        @hookimpl
+        def report(job):
+            page = job.folder / "tokens.txt"
+            page.parent.mkdir(parents=True, exist_ok=True)
+            page.write_text(f"{job.finding('token-count').value:.0f}")
+            return page
         ''',
     "pajamas_abacus/counting.py": '''\
         """Counting, for the library."""

@@ -33,6 +33,7 @@ ROWS = "yield np.array([log_softmax(logits(token_ids[:end]))], np.float32)"
 CHECK = "        self.refuse_unsupported(request)\n"
 LIMIT = "room if request.max_tokens is None else min(room, request.max_tokens)"
 STATE = "    def __init__(self, context_length: int) -> None:\n"
+SAMPLED = "sample(scores, request.sampling, generator)\n"
 DECLARED = "        Feature.STREAM, Feature.SEED,"
 
 
@@ -166,6 +167,19 @@ GENERATING = {
         "test_closing_early_frees_the_session*",
         "in use",
     ),
+    "an end that says length": (
+        (
+            '            if token == END and not request.ignore_eos:\n                finish_reason = "stop"\n',
+            "            if token == END and not request.ignore_eos:\n",
+        ),
+        "test_max_tokens_is_obeyed",
+        "stop",
+    ),
+    "token ids tokenized again": (
+        ("list(request.token_ids or ())", "self.tokenize(self.detokenize(list(request.token_ids or ())))"),
+        "test_token_ids_are_a_prompt_too*",
+        "token",
+    ),
 }
 SCORING = {
     "not normalised": (
@@ -214,6 +228,16 @@ SCORING = {
         "test_logprobs_agree_with_scores",
         "nats apart",
     ),
+    "scores that ruin later answers": (
+        (STATE, "    scored = False\n\n" + STATE),
+        (
+            "        return self._rows(token_ids, first)",
+            "        self.scored = True\n        return self._rows(token_ids, first)",
+        ),
+        (SAMPLED, SAMPLED.replace("\n", " if not self.scored else 120\n")),
+        "test_scoring_does_not_disturb_answers*",
+        "answer",
+    ),
 }
 THREADS = {
     "shared between threads": (
@@ -234,65 +258,5 @@ THREADS = {
         ("            scores = logits(tokens)", "            scores = logits(self.tokens)"),
         "test_a_second_thread_waits_or_is_refused",
         "second thread",
-    ),
-}
-QUANTIZING = {
-    "overwrites": (
-        ("    if path.exists() and not force:", "    if False:"),
-        "test_an_existing_target_is_not_touched",
-        "gone or changed",
-    ),
-    "a wrong size": (("size=len(data)", "size=len(data) + 1"), "test_the_size_is_as_announced", "announces"),
-    "a dry run that writes": (
-        ("    if not job.dry_run:\n", "    if True:\n"),
-        "test_the_size_is_as_announced",
-        "leaves",
-    ),
-    "an unknown scheme": (
-        ("    if job.scheme not in INDENTS:", "    if False:"),
-        ("indent=INDENTS[job.scheme]", "indent=None"),
-        "test_an_unknown_scheme_is_refused",
-        "goes on",
-    ),
-    "a declared scheme that fails": (
-        ("schemes=tuple(INDENTS)", 'schemes=(*INDENTS, "huge")'),
-        "test_every_declared_scheme_is_taken",
-        "huge",
-    ),
-    "written under its own name": (
-        (
-            "        part.write_bytes(data)\n        part.replace(path)",
-            "        path.write_bytes(data[:9])\n        __import__('time').sleep(1)\n        path.write_bytes(data)",
-        ),
-        "test_a_killed_run_leaves_nothing",
-        "under the final name",
-    ),
-}
-FEATURES = {
-    "top-k ignored": (("[: sampling.top_k or None]", ""), "test_top_k", "top_k=1"),
-    "min-p declared": (more("MIN_P"), "test_min_p", "min_p=1"),
-    "ignore-eos ignored": (
-        ("if token == END and not request.ignore_eos:", "if token == END:"),
-        "test_ignore_eos",
-        "goes on|ends by itself",
-    ),
-    "too few alternatives": (
-        ("reverse=True)[:count]\n    return TokenLogprob", "reverse=True)[: count // 2]\n    return TokenLogprob"),
-        "test_logprobs",
-        "alternatives",
-    ),
-    "json-schema declared": (more("JSON_SCHEMA"), "test_json_schema", "The answer is"),
-    "grammar declared": (more("GRAMMAR"), "test_grammar", "The answer is"),
-    "a penalty declared": (more("PRESENCE_PENALTY"), "test_penalties[presence-penalty-2.0]", "same as without"),
-    "options accepted": ((CHECK, ""), "test_undeclared_options_are_refused", "and accepted"),
-    "load options accepted": (
-        ('    refuse_missing("paper", load_features(options), FEATURES)\n', ""),
-        "test_undeclared_load_options_are_refused",
-        "and accepted",
-    ),
-    "a method that returns nothing": (
-        (STATE, "    def embed(self, texts):\n        return None\n\n" + STATE),
-        "test_undeclared_methods_are_refused",
-        "and accepted",
     ),
 }

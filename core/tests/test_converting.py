@@ -110,11 +110,9 @@ def test_nobody_knows_a_foreign_model(foreign):
         detect(PluginHost(), foreign)
 
 
-def test_validate_is_refused_whatever_plugin_is_called_so(dists, tmp_path):
-    write_dist(dists, "pajamas-other", "", entry="validate", group="pajamas.plugins")
-
-    with pytest.raises(UnsupportedFeature, match="--validate is not supported by convert yet"):
-        convert("tiny", tmp_path / "out", validate=True)
+def test_validate_is_refused_before_the_work_where_nothing_measures(tmp_path):
+    with pytest.raises(UnsupportedFeature, match="Nothing can be measured"):
+        convert("tiny", tmp_path / "out", validate=True, host=PluginHost(disabled=frozenset({"pajamas-validate"})))
     assert not (tmp_path / "out").exists()
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from pajamas.errors import PluginError, UsageError
 from pajamas.plugins import PluginHost
-from pajamas.types import ValidateJob
+from pajamas.types import Artifact, ReportJob, ValidateJob
 from plugin_dists import backend_source, write_dist
 
 HEADER = "from pajamas.hookspecs import hookimpl\nfrom pajamas.errors import UsageError\n"
@@ -54,6 +54,16 @@ def test_findings_of_another_type_are_an_error_naming_the_plugin(dists, answer):
         host().validate(JOB)
 
 
+def test_the_files_of_a_report_are_collected_and_another_answer_is_an_error(dists, tmp_path):
+    job = ReportJob(folder=tmp_path, findings=(), artifact=Artifact(path=tmp_path / "x", format="gguf"))
+    add(dists, "writer", "@hookimpl\ndef report(job):\n    return job.folder / 'page'\n")
+    assert host().report(job) == [tmp_path / "page"]
+    add(dists, "wordy", "@hookimpl\ndef report(job):\n    return 'page'\n")
+
+    with pytest.raises(PluginError, match="pajamas-wordy"):
+        host().report(job)
+
+
 WRAPPERS = {
     "before": "    1 / 0\n    return (yield)\n",
     "after": "    answer = yield\n    1 / 0\n    return answer\n",
@@ -82,11 +92,11 @@ def test_a_backend_that_fails_under_a_wrapper_is_named_and_not_the_wrapper(dists
 
 
 def test_what_a_backend_raises_keeps_its_type_for_its_author(dists):
-    source = HEADER + "@hookimpl\ndef quantize(job):\n    raise RuntimeError('lost')\n"
+    source = HEADER + "@hookimpl\ndef load(artifact, options):\n    raise RuntimeError('lost')\n"
     write_dist(dists, "pajamas-paper", source, entry="paper")
 
     with pytest.raises(RuntimeError, match="lost"):
-        host().backend("paper").quantize(None)
+        host().backend("paper").load(None, None)
 
 
 def test_a_wrapper_takes_part_however_the_model_was_named(dists):

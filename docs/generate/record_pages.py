@@ -12,11 +12,11 @@ import source
 SECTIONS = {
     "What a backend is": ("types:BackendInfo", "features:Feature"),
     "What a model is": (
-        "types:Architecture",
+        "artifacts:Architecture",
         "modelfiles:ModelFiles",
         "source:Source",
-        "types:Artifact",
-        "types:TensorInfo",
+        "artifacts:Artifact",
+        "artifacts:TensorInfo",
     ),
     "What a backend is asked": (
         "types:QuantizeJob",
@@ -33,7 +33,7 @@ SECTIONS = {
         "answers:ToolCall",
     ),
     "A loaded model": ("session:Session", "session:MemoryUse"),
-    "Measuring": ("types:ValidateJob", "types:Finding"),
+    "Measuring": ("validation:ValidateJob", "validation:Finding", "validation:ReportJob"),
     "Helpers for backends": ("session:BaseSession", "streaming:StreamText"),
 }
 """Heading to the classes under it, as `module:Class`."""

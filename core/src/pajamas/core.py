@@ -97,13 +97,19 @@ def run(
     embedding_bits: int | None = ...,
     group_size: int | None = ...,
     target_bpw: float | None = ...,
+    validation: Mapping[str, Any] | None = ...,
     command: str = ...,
     progress: Progress = ...,
     host: PluginHost | None = ...,
 ) -> ConvertResult: ...
 @overload
 def run(
-    operation: Literal["verify"], *, path: str | Path, progress: Progress = ..., host: PluginHost | None = ...
+    operation: Literal["verify"],
+    *,
+    path: str | Path,
+    deep: bool = ...,
+    progress: Progress = ...,
+    host: PluginHost | None = ...,
 ) -> VerifyResult: ...
 @overload
 def run(
@@ -115,6 +121,8 @@ def run(
     metrics: str | Sequence[str] | None = ...,
     text: str | Path | None = ...,
     options: Mapping[str, Any] | None = ...,
+    report: Path | None = ...,
+    record: bool = ...,
     backend: str | None = ...,
     original_backend: str | None = ...,
     progress: Progress = ...,

@@ -20,6 +20,8 @@ from pajamas.entry_points import PLUGINS_GROUP as PLUGINS_GROUP
 from pajamas.entry_points import PROJECT as PROJECT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pajamas.modelfiles import ModelFiles
     from pajamas.types import (
         Architecture,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
         GenerateRequest,
         LoadOptions,
         QuantizeJob,
+        ReportJob,
         Session,
         ValidateJob,
     )
@@ -170,4 +173,17 @@ def validate(job: ValidateJob) -> list[Finding] | None:
         `validation_metrics`; pass over those that are not yours.
 
     Return the findings for the metrics that you know, or None.
+    """
+
+
+@hookspec
+def report(job: ReportJob) -> Path | None:
+    """Write up a validation for people: a page, a table, whatever fits what you measure.
+
+    Called once after a validation for which a report was asked, on every plugin, with the findings of all plugins.
+
+    :param job: the findings, the artifacts, and the folder to write to, which may not be there yet. Write each file
+        complete or not at all.
+
+    Return the file that a person opens first, or None if you write nothing.
     """

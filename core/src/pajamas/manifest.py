@@ -38,6 +38,38 @@ class SourceRecord:
 
 
 @frozen(kw_only=True)
+class Figure:
+    """One measured value."""
+
+    value: float | None
+    """None where it is infinite, which JSON cannot write."""
+    error: float | None = None
+    """Standard error, where there is one."""
+    unit: str = ""
+    details: Mapping[str, Any] = field(factory=dict)
+    """What belongs to it: the text's digest, the number of windows, quantiles, thresholds."""
+
+
+@frozen(kw_only=True)
+class Measurement:
+    """The quality of an artifact, measured against the original that its receipt names."""
+
+    status: str
+    """ "pass", "fail", "unresolved" or "measured"."""
+    created: str
+    """UTC, ISO 8601."""
+    engine: str
+    engine_version: str | None
+    pajamas_version: str
+    original: Mapping[str, Any]
+    """Path and format of what it was compared with."""
+    metrics: Mapping[str, Figure]
+    """By metric."""
+    request: Mapping[str, Any]
+    """Arguments of the operation `validate` that measure this again."""
+
+
+@frozen(kw_only=True)
 class Receipt:
     """One artifact: what it is, how it was made, and how to tell that it is still the same."""
 
@@ -75,7 +107,7 @@ class Receipt:
     """What was asked for beyond the scheme and decides the result: overrides, intermediate dtype, converter."""
     notes: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(factory=dict)
-    validation: Mapping[str, Any] | None = None
+    validation: Measurement | None = None
     """The measured quality; None while it was not measured."""
 
 

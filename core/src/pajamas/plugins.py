@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pajamas.backend import Backend
@@ -18,7 +19,7 @@ from pajamas.plugin_import import check_claims
 from pajamas.plugin_loader import PluginLoader
 
 if TYPE_CHECKING:
-    from pajamas.types import Finding, ValidateJob
+    from pajamas.types import Finding, ReportJob, ValidateJob
 
 trace_log = logging.getLogger("pajamas.trace")
 """Which hooks are called with what; a level of its own decides whether it is heard."""
@@ -124,6 +125,22 @@ class PluginHost(PluginLoader):
                 )
             found += answer
         return found
+
+    def report(self, job: ReportJob) -> list[Path]:
+        """The files that plugins have written a validation up in.
+
+        Raises:
+            PluginError: one fails otherwise than on purpose, or answers something else; it is named.
+        """
+        self.prepare("report")
+        caller = self.manager.hook.report
+        written = []
+        for answer in call(caller, self.label, job=job):
+            if not isinstance(answer, Path):
+                suspects = " or ".join(self.label(each.plugin_name) for each in caller.get_hookimpls())
+                raise PluginError(f"{suspects} failed in report.", f"It answers {answer!r:.200}, not a path.")
+            written.append(answer)
+        return written
 
     def offer(self, hook: str, name: str) -> Mapping[str, str]:
         """What the plugin of that registered name answers to a hook that returns names with a text each.

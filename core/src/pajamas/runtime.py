@@ -29,7 +29,7 @@ class Runtime:
     ...     print(model.generate("What is 2+2?", max_tokens=50).text)
 
     Args:
-        path: a file, a folder, a Hub id or an alias; None is the default model.
+        path: a file, a folder, a Hub id, an alias, or an artifact exactly; None is the default model.
         backend: a backend's name or a device word ("cuda", "metal", "cpu"); None lets the format decide.
         isolated: keep the model in a child process, so that an engine that crashes does not take this one along.
         needs: features that requests will need; a backend that lacks one is not chosen.
@@ -44,7 +44,7 @@ class Runtime:
 
     def __init__(
         self,
-        path: str | Path | None = None,
+        path: str | Path | Artifact | None = None,
         backend: str | None = None,
         *,
         isolated: bool = False,

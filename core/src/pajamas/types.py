@@ -7,126 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
 from pajamas.answers import Chunk, FinishReason, TokenLogprob, ToolCall, Usage
+from pajamas.artifacts import Architecture, Artifact, TensorInfo
 from pajamas.features import Feature
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.requests import GenerateRequest, Message, Mode, Sampling
 from pajamas.session import MemoryUse, Session
+from pajamas.validation import Finding, ReportJob, ValidateJob
 
 if TYPE_CHECKING:
-    from pajamas.model_texts import ModelText
     from pajamas.modelfiles import ModelFiles
     from pajamas.source import Source
 
 __all__ = [
     "Architecture", "Artifact", "BackendInfo", "Chunk", "Feature", "Finding", "FinishReason", "GenerateRequest",
-    "LoadOptions", "MemoryUse", "Message", "Mode", "QuantizeJob", "Sampling", "Session", "TensorInfo", "TokenLogprob",
-    "ToolCall", "Usage", "ValidateJob",
+    "LoadOptions", "MemoryUse", "Message", "Mode", "QuantizeJob", "ReportJob", "Sampling", "Session", "TensorInfo",
+    "TokenLogprob", "ToolCall", "Usage", "ValidateJob",
 ]  # fmt: skip
-
-
-@frozen(kw_only=True)
-class Architecture:
-    """What a model is, read from its headers alone. None means that no file states it."""
-
-    model_type: str
-    """As the config or the GGUF header spells it: "qwen3", "llama"."""
-    family: str
-    """As people write it: "Qwen3", "Llama"."""
-    num_layers: int | None = None
-    """Decoder blocks."""
-    hidden_size: int | None = None
-    """Width of the residual stream."""
-    intermediate_size: int | None = None
-    """Width of the feed-forward part."""
-    num_heads: int | None = None
-    """Query heads."""
-    num_kv_heads: int | None = None
-    """Key/value heads."""
-    head_dim: int | None = None
-    """Width of one head."""
-    attention_type: Literal["mha", "gqa", "mqa", "mla"] | None = None
-    """Multi-head, grouped-query, multi-query or latent attention."""
-    vocab_size: int | None = None
-    """Rows of the token embedding."""
-    tied_embeddings: bool | None = None
-    """Whether the output layer is the token embedding."""
-    context_length: int | None = None
-    """Tokens, as the config or the GGUF header states it."""
-    native_context_length: int | None = None
-    """Tokens the model was trained for without rope extension, where stated."""
-    extended_context_length: int | None = None
-    """Tokens with rope extension, where stated."""
-    context_source: str = "config"
-    """Where native and extended lengths come from: "config", "model card", or "not stated"."""
-    rope_scaling: str | None = None
-    """"yarn", "llama3", "longrope", "linear" ... or None."""
-    sliding_window: int | None = None
-    """Tokens that a layer with a sliding window looks back."""
-    num_experts: int | None = None
-    """Routed experts of a layer; None for a dense model."""
-    num_active_experts: int | None = None
-    """Routed experts that one token takes."""
-    expert_intermediate_size: int | None = None
-    """Of one routed expert, where it differs from `intermediate_size`."""
-    parameters: int | None = None
-    """Exact, from tensor shapes: a tied output layer counts once."""
-    non_embedding_parameters: int | None = None
-    """Without the token embedding and the output layer."""
-    active_parameters: int | None = None
-    """Parameters that one token touches; equal to `parameters` for a dense model."""
-    dtype: str | None = None
-    """Of most weights: "bfloat16", "float16", "float32", or a GGUF scheme such as "Q4_K_M"."""
-    convertible: bool = False
-    """Whether this architecture is one that pajamas' own GGUF converter knows."""
-
-
-@frozen(kw_only=True)
-class TensorInfo:
-    """One tensor of an artifact, in the artifact's own naming; shape in row-major (numpy) order."""
-
-    name: str
-    """In the artifact's own naming."""
-    shape: tuple[int, ...]
-    """Row-major (numpy) order."""
-    type: str
-    """As the engine spells it: "Q4_K", "F32", "bfloat16"."""
-    size: int
-    """Bytes."""
-    wanted: str | None = None
-    """The type that the scheme asked for, where the tensor's width did not allow it and `type` was used instead."""
-
-
-@frozen(kw_only=True)
-class Artifact:
-    """What a backend loads, or (from a dry run) what it would load."""
-
-    path: Path
-    """The file, or the folder."""
-    format: str
-    """"gguf", "mlx", "safetensors", or one that a backend declares."""
-    scheme: str | None = None
-    """As the backend spells it; None for a file that does not tell."""
-    size: int = 0
-    """Bytes on disk of the weights: the file, or all of a folder's weight files."""
-    parameters: int | None = None
-    """Exact, from tensor shapes."""
-    bits_per_weight: float | None = None
-    """8 x size / parameters."""
-    tensors: tuple[TensorInfo, ...] = ()
-    """Every tensor, where the backend has read them."""
-    memory: Mapping[int, int] = field(factory=dict)
-    """Context length to predicted bytes of memory for weights, KV cache and compute buffers."""
-    architecture: Architecture | None = None
-    """From the headers."""
-    notes: tuple[str, ...] = ()
-    """Things a person should know, such as tensors that could not take the scheme's type."""
-    details: Mapping[str, Any] = field(factory=dict)
-    """For the receipt: engine and converter versions, tokenizer and template digests, the intermediate's dtype."""
 
 
 @frozen(kw_only=True)
@@ -258,47 +159,3 @@ class LoadOptions:
     """Map the weights into memory instead of reading them."""
     embeddings: bool = False
     """Load for `embed` instead of `generate`."""
-
-
-@frozen(kw_only=True)
-class ValidateJob:
-    """A candidate against its original, both loaded."""
-
-    candidate: Session
-    """What is measured."""
-    original: Session | None
-    """What it was made from; None measures the candidate alone."""
-    metrics: tuple[str, ...]
-    """Those that were asked for; answer for the ones that you offer."""
-    all_metrics: bool = False
-    """Nobody named metrics, so these are all: pass over one of yours that cannot be measured here. Else refuse it."""
-    text: str | None = None
-    """The text to measure on; None is the metric's own."""
-    text_name: str = ""
-    """The file that `text` comes from; empty if it is none."""
-    model_text: ModelText | None = None
-    """What the model itself brings along to be judged by, for when no other text is asked for."""
-    options: Mapping[str, Any] = field(factory=dict)
-    """Further settings, by name."""
-    candidate_artifact: Artifact | None = None
-    """The file or folder that was loaded; None where a caller brought a session of its own."""
-    original_artifact: Artifact | None = None
-    """As above, of the original."""
-    progress: Progress = NO_PROGRESS
-    """What is told how far the work is."""
-
-
-@frozen(kw_only=True)
-class Finding:
-    """One measured value."""
-
-    metric: str
-    """A name that `validation_metrics` offers, or that of a part of such a metric: "perplexity-increase"."""
-    value: float
-    """What was measured."""
-    error: float | None = None
-    """Standard error, where there is one."""
-    unit: str = ""
-    """Of `value`: "%", "nats", "tokens/s"."""
-    details: Mapping[str, Any] = field(factory=dict)
-    """Whatever else a report may show, as JSON values."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from echo_faults import FEATURES, GENERATING, QUANTIZING, SCORING, THREADS, source
+from echo_faults import GENERATING, SCORING, THREADS, source
+from echo_option_faults import FEATURES, QUANTIZING
 from pajamas.features import Feature
 from pajamas.testing.conformance import TESTS
 from pajamas.testing.features import EXERCISED

@@ -8,11 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import attrs
 import pytest
 
+from killing import children, is_alive, start
 from pajamas.errors import EngineCrashed, EngineError
 from pajamas_gguf.quantize.child import Task
 from pajamas_gguf.quantize.pipeline import quantize
@@ -60,37 +60,10 @@ class At(Recorded):
             action()
 
 
-def children():
-    """Process ids of the quantizers that this process has started; other tests leave children of their own."""
-    found = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return [int(text) for text in found if b"quantize.child" in Path(f"/proc/{text}/cmdline").read_bytes()]
-
-
-def is_alive(process_id):
-    try:
-        return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-def start(output):
-    helpers = {"PYTHONPATH": str(Path(__file__).parent)}
-    process = subprocess.Popen(
-        [sys.executable, "-c", RUN, str(output)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        env={**os.environ, **helpers},
-    )
-    line = process.stdout.readline().split()
-    assert line, process.communicate()[1].decode()
-    return process, [int(text) for text in line]
-
-
 @linux
 def test_the_parent_is_killed(tmp_path):
     output = tmp_path / "out.gguf"
-    process, (child,) = start(output)
+    process, (child,) = start(RUN, output)
     # A stopped process cannot leave by itself: the kernel must end it with its parent.
     os.kill(child, signal.SIGSTOP)
 
@@ -107,7 +80,7 @@ def test_the_parent_is_killed(tmp_path):
 
 @linux
 def test_the_parent_is_interrupted(tmp_path):
-    process, (child,) = start(tmp_path / "out.gguf")
+    process, (child,) = start(RUN, tmp_path / "out.gguf")
 
     # As a terminal does it: to the whole group.
     os.killpg(process.pid, signal.SIGINT)
@@ -124,7 +97,7 @@ def test_the_child_is_killed(tmp_path):
     job = make_job(TINY, output, SCHEME, threads=1)
 
     with pytest.raises(EngineCrashed, match="SIGKILL"):
-        quantize(attrs.evolve(job, progress=At(lambda: os.kill(*children(), signal.SIGKILL))))
+        quantize(attrs.evolve(job, progress=At(lambda: os.kill(*children("quantize.child"), signal.SIGKILL))))
 
     assert os.listdir(tmp_path) == []
     quantize(attrs.evolve(job, scheme="Q8_0"))
@@ -137,7 +110,7 @@ def test_the_disk_becomes_full(tmp_path):
     import resource
 
     def fill():
-        resource.prlimit(*children(), resource.RLIMIT_FSIZE, (1000, 1000))
+        resource.prlimit(*children("quantize.child"), resource.RLIMIT_FSIZE, (1000, 1000))
 
     with pytest.raises(EngineError, match="could not write"):
         quantize(make_job(TINY, tmp_path / "out.gguf", SCHEME, threads=1, progress=At(fill)))

@@ -61,8 +61,8 @@ def test_blocks_are_bounded(exact, monkeypatch):
     from pajamas_gguf.session import score
 
     tokens = exact.tokenize(TEXT)
-    assert [score.rows_at_once(size) for size in (4096, 128_256, 151_936, 10_000_000)] == [512, 256, 128, 32]
-    assert max(block.nbytes for block in exact.score(tokens)) <= 4 << 20
+    assert [score.rows_at_once(size) for size in (4096, 151_936, 262_144, 10_000_000)] == [512, 256, 128, 32]
+    assert max(block.nbytes for block in exact.score(tokens)) <= 2 << 20
 
     # A new context with little room gives the same rows in more blocks.
     wanted = all_rows(exact, tokens)

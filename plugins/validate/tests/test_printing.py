@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from pajamas.types import Finding
+from pajamas.types import Artifact, Finding
+from pajamas.validation import Measured
 from pajamas_validate.findings import failed
-from pajamas_validate.printing import lines
+from pajamas_validate.printing import with_lines
 
 
-def test_metrics_of_other_plugins_are_shown_before_the_verdict():
+def test_metrics_of_other_plugins_are_shown_before_the_verdict(tmp_path):
     words = Finding(metric="words", value=12.5, error=0.25, unit="a line")
+    found = (words, Finding(metric="rhymes", value=3), *with_lines([failed("it does not rhyme")]))
 
-    assert lines([words, Finding(metric="rhymes", value=3), failed("it does not rhyme")]) == [
+    assert Measured(findings=found, artifact=Artifact(path=tmp_path, format="gguf")).lines == (
         ("words:", "12.5 ± 0.25 a line"), ("rhymes:", "3"), ("Status:", "FAIL (it does not rhyme)"),
-    ]  # fmt: skip
+    )  # fmt: skip
+
+
+def test_a_figure_without_its_companion_is_shown_by_itself():
+    (alone,) = with_lines([Finding(metric="samples-match", value=50.0, unit="%")])
+
+    assert alone.shown == (("samples-match:", "50 %"),)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
-from pajamas.types import TensorInfo
+from pajamas.types import Artifact, Finding, ReportJob, TensorInfo
 from pajamas_validate.behaviour import Answer, Behaviour, Sample
+from pajamas_validate.printing import with_lines
 from pajamas_validate.report import plots
+from pajamas_validate.report.folder import write_report
 from pajamas_validate.report.page import Page, marked, render, sample_rows, type_rows
 from pajamas_validate.scores import Scores
 
+SAMPLE = {
+    "model": "Q", "tokens_sha256": "0", "text": "a text", "text_sha256": "1", "windows": 1, "available_windows": 1,
+    "context": 512, "tokens": 255, "seconds": 1.0,
+}  # fmt: skip
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 
 
@@ -141,3 +148,15 @@ def test_what_went_wrong_comes_first_and_is_open():
     assert [(row["prompt"], row["open"]) for row in rows] == [
         ("prompt worse", True), ("prompt apart", True), ("prompt same", False),
     ]  # fmt: skip
+
+
+def test_an_infinite_perplexity_is_written_as_json(tmp_path):
+    infinite = Finding(metric="perplexity", value=np.inf, error=np.nan, details={"loss_by_window": [np.inf], **SAMPLE})
+    job = ReportJob(
+        folder=tmp_path, findings=tuple(with_lines([infinite])), artifact=Artifact(path=tmp_path / "x", format="gguf")
+    )
+
+    assert "Perplexity (Q)" in checked(write_report(job).read_text())
+
+    found = json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)["findings"][0]
+    assert (found["value"], found["error"], found["details"]["loss_by_window"]) == (None, None, [None])

@@ -116,8 +116,8 @@ def test_a_cache_that_cannot_be_written_stops_nothing(tiny_gguf, states, caplog)
 
 
 def test_scores_are_kept_for_a_report_where_they_are_asked_for(tiny_gguf, tmp_path, states):
-    path = tmp_path / "scores.npz"
-    _, result = validate(tiny_gguf("q8_0"), options={"windows": 2, "scores": path})
+    path = tmp_path / scores.SCORES
+    _, result = validate(tiny_gguf("q8_0"), options={"windows": 2}, report=tmp_path)
 
     kept = scores.read(path, result.finding("perplexity").details["tokens_sha256"])
 

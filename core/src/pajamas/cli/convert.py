@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pajamas.cli import completion, output
+from pajamas.cli.findings import exit_code, show_findings
 from pajamas.cli.state import backend_option, json_option, plugin_host
 from pajamas.core import run
 
@@ -43,7 +44,12 @@ def _overrides(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
 @click.option("--precision", help="A scheme for each format, in order: q4_k_m, or q4_k_m:4bit for gguf,mlx.")
 @click.option("--profile", metavar="NAME", help="balanced (Q4_K_M), ultra (Q3_K_M) or hq (Q6_K).")
 @click.option("--aggressive", is_flag=True, help="Smallest uniform recipe; never changes a GGUF scheme that is named.")
-@click.option("--validate", is_flag=True, hidden=True)  # refused by name until convert measures what it makes
+@click.option("--validate", is_flag=True, help="Measure the result against the original; exit with 5 if it fails.")
+@click.option(
+    "--validation-text", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+    help="Text to measure on. Default: the model's own, or WikiText-2.",
+)  # fmt: skip
+@click.option("--validation-windows", type=click.IntRange(min=1), metavar="N", help="Measure on N windows only.")
 @click.option("--dry-run", is_flag=True, help="Say exact sizes and memory from headers alone; write nothing.")
 @click.option("--force", is_flag=True, help="Replace what is there.")
 @click.option(
@@ -95,6 +101,8 @@ def command(
     profile: str | None,
     aggressive: bool,
     validate: bool,
+    validation_text: Path | None,
+    validation_windows: int | None,
     dry_run: bool,
     force: bool,
     backend: str | None,
@@ -107,6 +115,9 @@ def command(
     Without --output the result goes to the model store (see `pajamas list`), where `generate` and `chat` find it by the
     model's name.
     """
+    if not validate and (validation_text or validation_windows):
+        raise click.UsageError("--validation-text and --validation-windows are of use with --validate only.")
+    settings = {"text": validation_text, "options": {"windows": validation_windows} if validation_windows else {}}
     with output.progress() as progress:
         result = run(
             "convert",
@@ -117,6 +128,7 @@ def command(
             profile=profile,
             aggressive=aggressive,
             validate=validate,
+            validation=settings if validate else None,
             dry_run=dry_run,
             force=force,
             backend=backend,
@@ -135,8 +147,13 @@ def command(
     for format, error in result.failures.items():
         output.say(f"{format} was not made:", err=True)
         output.show_error(error)
-    if result.failures:
+    for format, error in result.validation_failures.items():
+        output.say(f"{format} was made, and not measured:", err=True)
+        output.show_error(error)
+    if result.failures or result.validation_failures:
         ctx.exit(1)
+    codes = {exit_code(measured) for measured in result.validations.values()} - {0}
+    ctx.exit(min(codes, default=0))  # a failure weighs more than what is unresolved
 
 
 def _show(result: ConvertResult, dry_run: bool) -> None:
@@ -144,6 +161,11 @@ def _show(result: ConvertResult, dry_run: bool) -> None:
         show_artifact(artifact, result.source_size, would_be=dry_run)
     if result.manifest_path:
         output.say(f"  receipt: {result.manifest_path}")
+    for measured in result.validations.values():
+        output.say()
+        if len(result.validations) > 1:
+            output.say(f"{measured.artifact.format}:")
+        show_findings(measured)
 
 
 def show_artifact(artifact: Artifact, source_size: int, *, would_be: bool = False, memory: bool = True) -> None:

@@ -8,12 +8,15 @@ import click
 
 from pajamas.cli import output
 from pajamas.cli.convert import show_artifact
+from pajamas.cli.findings import exit_code, show_findings
 from pajamas.cli.info import show_info
 from pajamas.cli.loading import load
 from pajamas.cli.state import plugin_host, refuse_backend
 from pajamas.core import run
+from pajamas.operations.proof import prove
 
 if TYPE_CHECKING:
+    from pajamas.operations.converting import ConvertResult
     from pajamas.runtime import Runtime
 
 MODEL = "tiny"
@@ -25,7 +28,7 @@ _STORY_TOKENS = 256
 @click.option("-o", "--output", "target", type=click.Path(), help="Default: the model store.")
 @click.pass_context
 def command(ctx: click.Context, target: str | None) -> None:
-    """Take the bundled model through everything: look at it, convert it to Q4_K_M, ask it, measure its speed."""
+    """Take the bundled model through everything: look at it, convert it to Q4_K_M, ask it, measure it."""
     refuse_backend(ctx, "demo")
     _title("1. What the model is", f"pajamas info {MODEL}")
     with output.progress(keep=False, doing="Reading headers") as progress:
@@ -51,8 +54,25 @@ def command(ctx: click.Context, target: str | None) -> None:
         _answer(runtime)
         _title("4. Generation speed")
         _speed(runtime)
+    code = _quality(ctx, result)
     click.echo()
     output.say_field("Talk with it: ", f'pajamas chat --model "{result.gguf_path}"')
+    ctx.exit(code)
+
+
+def _quality(ctx: click.Context, result: ConvertResult) -> int:
+    """Measures it; what the shell is told of the verdict."""
+    if not plugin_host(ctx).metrics():
+        _title("5. Quality is not measured", "pip install pajamas-validate")
+        return 0
+    _title("5. What quantization has cost", f'pajamas validate --quantized "{result.gguf_path}"')
+    with output.progress() as progress:
+        proven = prove(result, {}, host=plugin_host(ctx), progress=progress)
+    for error in proven.validation_failures.values():
+        raise error
+    for measured in proven.validations.values():
+        show_findings(measured, indent=2)
+    return max(exit_code(measured) for measured in proven.validations.values())
 
 
 def _title(text: str, command: str = "") -> None:

@@ -34,6 +34,7 @@ These names stay as they are within a major version; the modules they come from 
 from __future__ import annotations
 
 from pajamas.cli.completion import models as complete_models
+from pajamas.cli.findings import exit_code, show_findings
 from pajamas.cli.output import plain, print_json, progress, safe, say, say_field, size, write
 from pajamas.cli.state import backend_option, json_option, plugin_host, refuse_backend
 from pajamas.cli.table import print_table
@@ -41,6 +42,7 @@ from pajamas.cli.table import print_table
 __all__ = [
     "backend_option",
     "complete_models",
+    "exit_code",
     "json_option",
     "plain",
     "plugin_host",
@@ -51,6 +53,7 @@ __all__ = [
     "safe",
     "say",
     "say_field",
+    "show_findings",
     "size",
     "write",
 ]

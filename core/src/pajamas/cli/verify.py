@@ -11,14 +11,15 @@ from pajamas.cli.state import json_option, plugin_host, refuse_backend
 from pajamas.core import run
 
 if TYPE_CHECKING:
-    from pajamas.operations.verifying import Check
+    from pajamas.operations.check import Check
 
 
 @click.command("verify")
 @click.argument("path", type=click.Path())
+@click.option("--deep", is_flag=True, help="Measure the quality again too, and compare.")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, path: str, as_json: bool) -> None:
+def command(ctx: click.Context, path: str, deep: bool, as_json: bool) -> None:
     """Recompute the digests of an artifact and compare them with its receipt.
 
     PATH is an artifact, a folder that `convert` wrote, or its manifest.json; or the name of a model: what was made from
@@ -26,7 +27,7 @@ def command(ctx: click.Context, path: str, as_json: bool) -> None:
     """
     refuse_backend(ctx, "verify")
     with output.progress(keep=False) as progress:
-        result = run("verify", path=path, progress=progress, host=plugin_host(ctx))
+        result = run("verify", path=path, deep=deep, progress=progress, host=plugin_host(ctx))
     if as_json:
         output.print_json({"ok": result.ok, **output.plain(result)})
     else:

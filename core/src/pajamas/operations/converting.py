@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
 from pajamas import hub, manifest, receipts, store
 from pajamas.dispatch import Choice, choose
-from pajamas.errors import PajamasError, TargetExists, UnsupportedFeature, UsageError
+from pajamas.errors import PajamasError, TargetExists, UsageError
 from pajamas.manifest import Manifest, Receipt
 from pajamas.modelfiles import LocalFiles
 from pajamas.operations.detecting import detect, weight_sizes
@@ -20,6 +21,9 @@ from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.quantize_options import honoured, refuse_unknown
 from pajamas.source import Source
 from pajamas.types import Architecture, Artifact, BackendInfo, QuantizeJob
+
+if TYPE_CHECKING:
+    from pajamas.operations.validating import ValidationResult
 
 
 @frozen(kw_only=True)
@@ -37,6 +41,10 @@ class ConvertResult:
     manifest_path: Path | None = None
     failures: Mapping[str, PajamasError] = field(factory=dict)
     """Format to what went wrong; the other formats are made all the same."""
+    validations: Mapping[str, ValidationResult] = field(factory=dict)
+    """Format to what was measured, where that was asked for."""
+    validation_failures: Mapping[str, PajamasError] = field(factory=dict)
+    """Format to why it could not be measured."""
     source_size: int = 0
     """Bytes of the source's weights."""
     reasons: tuple[str, ...] = ()
@@ -52,6 +60,11 @@ class ConvertResult:
     @property
     def mlx_path(self) -> Path | None:
         return self._path("mlx")
+
+    @property
+    def validation(self) -> ValidationResult | None:
+        """Of the first artifact that was measured."""
+        return next(iter(self.validations.values()), None)
 
     @property
     def size_mb(self) -> float:
@@ -86,6 +99,7 @@ def convert(
     embedding_bits: int | None = None,
     group_size: int | None = None,
     target_bpw: float | None = None,
+    validation: Mapping[str, Any] | None = None,
     command: str = "",
     progress: Progress = NO_PROGRESS,
     host: PluginHost | None = None,
@@ -99,7 +113,7 @@ def convert(
         precision: one scheme for each format, separated by colons; None lets the profile decide.
         profile: "balanced", "ultra" or "hq".
         aggressive: uniform low precision where the format has a mixed recipe.
-        validate: measure the result against the original; refused in this version: see the operation `validate`.
+        validate: measure each artifact against the original, record that in its receipt and write a report beside.
         dry_run: compute sizes and memory from headers alone; nothing is downloaded but headers, nothing written.
         force: replace what is there.
         backend: the backend that makes the artifacts; None lets the format decide.
@@ -107,6 +121,7 @@ def convert(
             calibration_text, imatrix, keep_imatrix, mixed_precision, embedding_bits, group_size, target_bpw: as
             `types.QuantizeJob`. Each goes to those of the formats whose backend honours it; one that none does is
             refused.
+        validation: with `validate`: arguments of the operation `validate`, such as `text` and `options`.
         command: the command line, for the receipt.
 
     Raises:
@@ -116,11 +131,7 @@ def convert(
     """
     host = host or PluginHost()
     if validate:
-        raise UnsupportedFeature(
-            "--validate is not supported by convert yet.",
-            "Conversion and measurement are two commands in this version.",
-            "Leave it out, and measure afterwards: pajamas validate --quantized FILE",
-        )
+        _refuse_unmeasurable(host, dry_run, validation or {})
     wanted = read_formats(formats)
     choices = [choose(host, format, backend) for format in wanted]
     backends = {format: choice.info for format, choice in zip(wanted, choices, strict=True)}
@@ -190,6 +201,10 @@ def convert(
         result = _make(result, target, choice, job, command)
     if result.failures and not result.artifacts:
         raise next(iter(result.failures.values()))
+    if validate:
+        from pajamas.operations.proof import prove  # which converts originals
+
+        result = prove(result, validation or {}, host=host, progress=progress)
     return result
 
 
@@ -209,6 +224,17 @@ def _make(result: ConvertResult, target: Target, choice: Choice, job: QuantizeJo
         receipts=(*result.receipts, receipt),
         manifest_path=path,
     )
+
+
+def _refuse_unmeasurable(host: PluginHost, dry_run: bool, validation: Mapping[str, Any]) -> None:
+    """Now, and not when the work is done."""
+    from pajamas.operations.validating import choose_metrics, read_text
+
+    if dry_run:
+        raise UsageError("--validate and --dry-run contradict each other.", "Nothing is made to measure.", "")
+    choose_metrics(host, validation.get("metrics"))
+    if isinstance(text := validation.get("text"), Path):
+        read_text(text)
 
 
 def _refuse_uncalibrated(targets: Sequence[Target], backends: Mapping[str, BackendInfo]) -> None:

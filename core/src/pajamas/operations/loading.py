@@ -95,7 +95,7 @@ def _open(selection: Selection, options: LoadOptions, *, isolated: bool) -> Sess
 
 
 def select(
-    model: str | Path | None,
+    model: str | Path | Artifact | None,
     backend: str | None = None,
     needs: Iterable[Feature] = (),
     *,
@@ -103,6 +103,8 @@ def select(
     host: PluginHost | None = None,
 ) -> Selection:
     """Find (and download, if it is an artifact on the Hub) what `model` names, and the backend for it.
+
+    A name or a folder of a source model means what was converted from it, if anything was; an `Artifact` means itself.
 
     Raises:
         ModelNotFound: there is no such model.
@@ -112,8 +114,10 @@ def select(
         PajamasError: what `dispatch.choose` raises.
     """
     host = host or PluginHost()
-    source = resolve(host, model, backend)
     needs = frozenset(needs)
+    if isinstance(model, Artifact):
+        return Selection(artifact=model, choice=choose(host, model.format, backend, needs))
+    source = resolve(host, model, backend)
     asked = source.text if model is None else str(model)
     if source.kind == "file":
         assert source.path is not None

@@ -32,7 +32,7 @@ def find_original(
     *,
     backend: str | None = None,
     progress: Progress = NO_PROGRESS,
-) -> str | Path | None:
+) -> str | Path | Artifact | None:
     """What to load as the original of `candidate`; None if nothing tells what it was made from.
 
     A model in Hugging Face layout is taken as it is by a backend that loads and scores it, and for a GGUF candidate
@@ -59,21 +59,25 @@ def find_original(
     source, files = hub.open_files(source)
     if not _is_whole(files):
         return named
-    if backend and backend not in DEVICES:
-        return named
-    if candidate.format != "gguf" and _takes_folders(host):
+    formats = host.backend(backend).describe().formats if backend and backend not in DEVICES else ()
+    if "safetensors" in formats or (not formats and candidate.format != "gguf" and _takes_folders(host)):
+        _, path = hub.download(source, progress=progress)
+        return Artifact(path=path, format="safetensors")  # the folder itself, not what was converted from it
+    if formats and "gguf" not in formats:
         return named
     return sixteen_bit(host, source, files, progress=progress)
 
 
-def own_text(host: PluginHost, original: str | Path | None, candidate: Artifact) -> ModelText | None:
+def own_text(host: PluginHost, original: str | Path | Artifact | None, candidate: Artifact) -> ModelText | None:
     """The evaluation text beside the model that `candidate` was made from, or that `original` names.
 
     Raises:
         ModelFileError: there is one, and it is damaged.
     """
     folders = [candidate.path]
-    if original is not None:
+    if isinstance(original, Artifact):
+        folders.append(original.path)
+    elif original is not None:
         named = resolve(host, original)
         folders += [named.path] if named.path is not None else []
     for artifact in tuple(folders):

@@ -8,40 +8,29 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Unpack
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from pajamas.dispatch import DEVICES
 from pajamas.errors import UnsupportedFeature, UsageError
 from pajamas.keywords import LoadKeywords
+from pajamas.measurements import make_measurement, record_measurement
 from pajamas.operations.originals import find_original, own_text
 from pajamas.plugins import PluginHost
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.runtime import Runtime
-from pajamas.types import Artifact, Finding, ValidateJob
+from pajamas.validation import Measured, ReportJob, ValidateJob
 
 
 @frozen(kw_only=True)
-class ValidationResult:
-    findings: tuple[Finding, ...]
-    artifact: Artifact
-    """What was measured."""
-    original: Artifact | None = None
-    """What it was compared with."""
+class ValidationResult(Measured):
+    """A finished validation."""
 
-    def finding(self, metric: str) -> Finding | None:
-        return next((finding for finding in self.findings if finding.metric == metric), None)
-
-    @property
-    def status(self) -> str:
-        """ "pass", "fail", "unresolved", or "measured" where nothing judges."""
-        verdict = self.finding("verdict")
-        return str(verdict.details["status"]) if verdict else "measured"
-
-    @property
-    def perplexity_increase(self) -> float | None:
-        """Per cent above the original's; None if that was not measured."""
-        found = self.finding("perplexity-increase")
-        return found.value if found else None
+    backend: str = ""
+    """The candidate's."""
+    reports: tuple[Path, ...] = ()
+    """Files that a person opens, where a report was asked for."""
+    manifest_path: Path | None = None
+    """Where the figures were recorded, in the artifact's receipt."""
 
 
 def validate(
@@ -52,6 +41,8 @@ def validate(
     metrics: str | Sequence[str] | None = None,
     text: str | Path | None = None,
     options: Mapping[str, Any] | None = None,
+    report: Path | None = None,
+    record: bool = True,
     backend: str | None = None,
     original_backend: str | None = None,
     progress: Progress = NO_PROGRESS,
@@ -69,6 +60,9 @@ def validate(
         metrics: names from `PluginHost.metrics`, or one text with commas between them; None is all of them.
         text: what is scored, or a file of it; None leaves it to the plugins, who are told of the model's own text.
         options: what the plugins that measure understand, passed on to them as it is.
+        report: a folder where the plugins write it up.
+        record: where the candidate has a receipt and is compared with what that says it was made from, put the figures
+            into it.
         backend: for the candidate; a device word is meant for the original too.
         original_backend: for the original; None lets its format decide.
         loading: fields of `types.LoadOptions`, for both.
@@ -81,38 +75,74 @@ def validate(
     """
     host = host or PluginHost()
     chosen = choose_metrics(host, metrics)
-    text_name = ""
-    if isinstance(text, Path):
-        text_name, text = text.name, read_text(text)  # before anything is loaded
+    text_name, content = (text.name, read_text(text)) if isinstance(text, Path) else ("", text)
     if alone and original is not None:
         raise UsageError("The candidate cannot be measured alone and against an original.", "", "Leave one out.")
+    request = _request(metrics, text, options, backend, original_backend, loading)
     shared = backend if backend in DEVICES else None
     with ExitStack() as stack:
         candidate = stack.enter_context(Runtime(quantized, backend, progress=progress, host=host, **loading))
         other = original_backend or shared
+        compared = reference = None
         if not alone:
-            original = find_original(host, original, candidate.artifact, backend=other, progress=progress)
-        reference = None
-        if original is not None:
-            reference = stack.enter_context(Runtime(original, other, progress=progress, host=host, **loading))
+            compared = find_original(host, original, candidate.artifact, backend=other, progress=progress)
+        if compared is not None:
+            reference = stack.enter_context(Runtime(compared, other, progress=progress, host=host, **loading))
         job = ValidateJob(
             candidate=candidate.session,
             original=reference.session if reference else None,
             metrics=chosen,
             all_metrics=metrics is None,
-            text=text,
+            text=content,
             text_name=text_name,
-            model_text=own_text(host, original, candidate.artifact),
+            model_text=own_text(host, compared, candidate.artifact),
             options=options or {},
             progress=progress,
             candidate_artifact=candidate.artifact,
             original_artifact=reference.artifact if reference else None,
+            report=report,
         )
-        return ValidationResult(
+        result = ValidationResult(
             findings=tuple(host.validate(job)),
             artifact=candidate.artifact,
             original=job.original_artifact,
+            backend=candidate.session.backend,
         )
+    if record and request is not None and original is None and result.original is not None:
+        measurement = make_measurement(result, request, host)
+        path = record_measurement(result.artifact.path, measurement, progress)
+        result = evolve(result, manifest_path=path)
+    if report is not None:
+        job_of_report = ReportJob(
+            folder=report, findings=result.findings, artifact=result.artifact, original=result.original
+        )
+        result = evolve(result, reports=tuple(host.report(job_of_report)))
+    return result
+
+
+def _request(
+    metrics: str | Sequence[str] | None,
+    text: str | Path | None,
+    options: Mapping[str, Any] | None,
+    backend: str | None,
+    original_backend: str | None,
+    loading: Mapping[str, Any],
+) -> dict[str, Any] | None:
+    """What measures the same again, as JSON; None where that cannot be written down."""
+    if isinstance(text, str):
+        return None
+    given = dict(options or {})
+    if any(isinstance(value, Path) for value in given.values()):
+        return None  # a reference stands for the original: another measurement than the receipt's
+    wanted: dict[str, Any] = {
+        "metrics": metrics if isinstance(metrics, str) else metrics and list(metrics),
+        "text": text and str(text.expanduser().resolve()),
+        "options": given,
+        "backend": backend,
+        "original_backend": original_backend,
+        **{name: value for name, value in loading.items() if name != "threads"},
+    }
+    return {name: value for name, value in wanted.items() if value}
 
 
 def read_text(path: Path) -> str:

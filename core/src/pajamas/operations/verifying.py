@@ -14,23 +14,11 @@ from pajamas.architecture_gguf import scheme_of
 from pajamas.errors import ModelNotFound, PajamasError
 from pajamas.manifest import Receipt
 from pajamas.modelfiles import LocalFiles
+from pajamas.operations.check import Check
+from pajamas.operations.remeasuring import remeasure
 from pajamas.operations.resolving import resolve
 from pajamas.plugins import PluginHost
 from pajamas.progress import NO_PROGRESS, Progress
-
-
-@frozen(kw_only=True)
-class Check:
-    """One recorded value against what is there now."""
-
-    artifact: str
-    what: str
-    expected: str
-    found: str
-
-    @property
-    def ok(self) -> bool:
-        return self.expected == self.found
 
 
 @frozen(kw_only=True)
@@ -43,7 +31,9 @@ class VerifyResult:
         return all(check.ok for check in self.checks)
 
 
-def verify(path: str | Path, *, progress: Progress = NO_PROGRESS, host: PluginHost | None = None) -> VerifyResult:
+def verify(
+    path: str | Path, *, deep: bool = False, progress: Progress = NO_PROGRESS, host: PluginHost | None = None
+) -> VerifyResult:
     """Compare the receipts of one artifact, or of all in a folder, with what the files say now.
 
     Sizes, digests, tensors, types, parameters, bits per weight and architecture are read and computed anew. What the
@@ -52,16 +42,22 @@ def verify(path: str | Path, *, progress: Progress = NO_PROGRESS, host: PluginHo
     Args:
         path: an artifact, a folder that `convert` wrote, or its manifest; or the name of a model, which means all that
             was made from it in the model store (of one scheme, as in "tiny:q8_0").
+        deep: measure the quality again too, as the receipt says that it was measured, and compare.
 
     Raises:
         ModelNotFound: nothing is there, or it has no receipt.
         ModelFileError: the manifest is damaged.
+        PajamasError: with `deep`, what measuring raises.
     """
+    host = host or PluginHost()
     where = Path(path).expanduser()
     named = isinstance(path, str) and not where.exists()
     checks: list[Check] = []
-    for folder, receipt in _named(str(path), host or PluginHost()) if named else _receipts(where):
-        checks += _check(folder, receipt, progress)
+    for folder, receipt in _named(str(path), host) if named else _receipts(where):
+        found = _check(folder, receipt, progress)
+        if deep and all(check.ok for check in found):  # of other files than the receipt's nothing is measured
+            found += remeasure(folder, receipt, host, progress)
+        checks += found
     return VerifyResult(path=where, checks=tuple(checks))
 
 

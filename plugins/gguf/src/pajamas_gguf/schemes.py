@@ -33,6 +33,9 @@ UNWEIGHTED = WIDE_TYPES | {"Q8_0", "Q2_0", "Q1_0", "TQ1_0", "TQ2_0", "MXFP4", "N
 WEIGHTED_ONLY = frozenset({"IQ2_XXS", "IQ2_XS", "IQ1_S"})
 """The types that ggml aborts at without one (ggml_quantize_requires_imatrix)."""
 
+WEIGHTED_BODY = WEIGHTED_ONLY | {"IQ3_XXS", "IQ2_S", "IQ1_M"}
+"""The types that the quantizer refuses without one except for embedding and output layer (tensor_requires_imatrix)."""
+
 
 @frozen(kw_only=True)
 class Scheme:

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import sys
 
 from pajamas.types import BackendInfo
+from pajamas_mlx import engine
+from pajamas_mlx.quantize.schemes import ALIASES, PROFILES, QUANTIZE_OPTIONS, REFUSED, SCHEMES
+from pajamas_mlx.session.features import FEATURES
 
-_INSTALL = "pip install pajamas-mlx"
+_SLOW = "without Metal MLX computes on the processor: right, and several times slower than llama.cpp on GGUF"
 
 
 def describe() -> BackendInfo:
-    try:
-        version = importlib.metadata.version("mlx-lm")
-    except importlib.metadata.PackageNotFoundError:
-        version = None
+    """Versions from metadata, devices from the platform."""
+    version = engine.version()
+    devices = engine.devices()
+    supported = sys.platform in ("darwin", "linux")
+    missing = "mlx-lm is not installed" if supported else "MLX runs on macOS and Linux only"
+    available = version is not None and supported
     return BackendInfo(
         name="mlx",
         engine="MLX by mlx-lm",
         engine_version=version,
-        formats=("mlx",),
-        schemes=(),
-        features=frozenset(),
-        unavailable=None if version else "mlx-lm is not installed",
-        fix="" if version else _INSTALL,
+        formats=("mlx", "safetensors"),
+        schemes=tuple(SCHEMES),
+        features=FEATURES,
+        devices=devices,
+        unavailable=None if available else missing,
+        fix="" if available else engine.INSTALL,
+        notes=() if "metal" in devices else (_SLOW,),
+        scheme_aliases=ALIASES,
+        refused_schemes=REFUSED,
+        profile_schemes={"mlx": PROFILES},
+        quantize_options=QUANTIZE_OPTIONS,
     )

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from pajamas.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from pajamas.types import BackendInfo
+    from collections.abc import Iterator
+
+    from pajamas.types import Artifact, BackendInfo, Chunk, GenerateRequest, LoadOptions, QuantizeJob, Session
 
 FORMAT = "mlx"
+LOADED = (FORMAT, "safetensors")
 
 
 @hookimpl
@@ -17,3 +20,28 @@ def describe() -> BackendInfo:
     from pajamas_mlx.backend import describe
 
     return describe()
+
+
+@hookimpl
+def quantize(job: QuantizeJob) -> Artifact | None:
+    if job.format != FORMAT:
+        return None
+    from pajamas_mlx.quantize.pipeline import quantize
+
+    return quantize(job)
+
+
+@hookimpl
+def load(artifact: Artifact, options: LoadOptions) -> Session | None:
+    if artifact.format not in LOADED:
+        return None
+    from pajamas_mlx.session.load import load
+
+    return load(artifact, options)
+
+
+@hookimpl
+def generate(session: Session, request: GenerateRequest) -> Iterator[Chunk] | None:
+    if session.backend != FORMAT:
+        return None
+    return session.generate(request)

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from pajamas.cli import completion, output
-from pajamas.cli.state import backend_option, json_option, plugin_host
+from pajamas.cli.plugin import (
+    backend_option,
+    complete_models,
+    exit_code,
+    json_option,
+    plugin_host,
+    print_json,
+    progress,
+    say,
+    show_findings,
+)  # fmt: skip
 from pajamas.core import run
+from pajamas.errors import UsageError
 from pajamas.operations.validating import choose_metrics
+from pajamas_validate.equivalence.command import compare
 from pajamas_validate.hooks import KLD, PERPLEXITY
-
-if TYPE_CHECKING:
-    from pajamas.operations.validating import ValidationResult
 
 _ANSWERS = 8192
 """Tokens of context that a session has by default, for metrics that generate."""
 
 
 @click.command("validate")
-@click.option("-q", "--quantized", required=True, shell_complete=completion.models, help="The model that is measured.")
+@click.argument("models", nargs=-1, shell_complete=complete_models)
+@click.option("-q", "--quantized", shell_complete=complete_models, help="The model that is measured.")
 @click.option(
-    "-o", "--original", shell_complete=completion.models,
+    "-o", "--original", shell_complete=complete_models,
     help="What it is compared with. Default: what its receipt says that it was made from.",
 )  # fmt: skip
 @click.option("--alone", is_flag=True, help="Measure it alone, whatever its original is.")
@@ -45,7 +54,10 @@ _ANSWERS = 8192
 @click.option("--reference", type=click.Path(path_type=Path), metavar="FILE", help="Judge by such a file.")
 @click.option("--report", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
               help="Write report.json and a page, index.html, there.")  # fmt: skip
+@click.option("--no-record", "record", is_flag=True, flag_value=False, default=True,
+              help="Do not put the figures into the receipt.")  # fmt: skip
 @click.option("--no-resume", "resume", is_flag=True, flag_value=False, default=True, help="Begin anew.")
+@click.option("--equivalence", is_flag=True, help="Compare MODELS instead: one model on several engines.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of the engine.")
 @click.option("--original-backend", metavar="NAME", help="The original's backend. Default: by its format.")
 @backend_option
@@ -54,7 +66,9 @@ _ANSWERS = 8192
 def command(
     ctx: click.Context,
     /,
-    quantized: str,
+    models: tuple[str, ...],
+    equivalence: bool,
+    quantized: str | None,
     original: str | None,
     alone: bool,
     metrics: str | None,
@@ -65,20 +79,33 @@ def command(
     backend: str | None,
     as_json: bool,
     report: Path | None,
+    record: bool,
     **options: Any,
 ) -> None:
     """Measure how good a quantized model is, against its original.
 
     Perplexity is llama-perplexity's, KL divergence is taken in lock step: nothing is written to disk. The verdict is a
     pass only where the sample is large enough to tell.
+
+    With --equivalence, MODELS are two artifacts or more of one model, and conversion faults are told from quantization
+    loss: tokens, prompts, settings and what is computed in float32 must be the same.
     """
+    if equivalence:
+        compare(ctx, models, as_json=as_json, options=ctx.params)
+        return
+    if models:
+        raise UsageError(
+            f"What {models[0]!r} is meant for cannot be told.",
+            "Models without an option before them belong to --equivalence.",
+            f"pajamas validate --quantized {models[0]}",
+        )
+    if quantized is None:
+        raise click.MissingParameter(ctx=ctx, param=_option(ctx, "quantized"))
     host = plugin_host(ctx)
-    if report is not None:
-        options["scores"] = report / "scores.npz"
     loading: dict[str, Any] = {"threads": threads}
     if set(choose_metrics(host, metrics)) <= {PERPLEXITY, KLD} or context > _ANSWERS:
         loading["context_length"] = context  # nothing but windows is computed, or they are longer than answers
-    with output.progress(keep=False, doing="Loading") as progress:
+    with progress(keep=False, doing="Loading") as shown:
         result = run(
             "validate",
             quantized=quantized,
@@ -86,36 +113,23 @@ def command(
             alone=alone or (options["reference"] is not None and original is None),
             metrics=metrics,
             text=text,
+            report=report,
+            record=record,
             options={"context": context} | {name: value for name, value in options.items() if value is not None},
             backend=backend,
             original_backend=original_backend,
-            progress=progress,
+            progress=shown,
             host=host,
             **loading,
         )
     if as_json:
-        output.print_json(result)
+        print_json(result)
     else:
-        show(result)
-    if report is not None:
-        output.say(f"Report: {_report(report, result)}", err=as_json)
-    ctx.exit({"fail": 5, "unresolved": 6}.get(result.status, 0))
+        show_findings(result)
+        if result.manifest_path is not None:
+            say(f"Recorded in {result.manifest_path}", err=True)
+    ctx.exit(exit_code(result))
 
 
-def _report(folder: Path, result: ValidationResult) -> Path:
-    from pajamas_validate.report.folder import write_report
-    from pajamas_validate.scores import read
-
-    measured = result.finding("perplexity")
-    scores = read(folder / "scores.npz", measured.details["tokens_sha256"]) if measured else None
-    return write_report(folder, result, scores)
-
-
-def show(result: ValidationResult) -> None:
-    """The block of figures; what the model was measured on goes to standard error."""
-    from pajamas_validate.printing import lines, notes
-
-    for note in notes(result.findings):
-        output.say(note, err=True)
-    for label, value in lines(result.findings):
-        output.say_field(label, value, width=23)
+def _option(ctx: click.Context, name: str) -> click.Parameter:
+    return next(parameter for parameter in ctx.command.params if parameter.name == name)

@@ -23,10 +23,8 @@ def of_run(run: Run, summary: Summary, verdict: Verdict, metrics: tuple[str, ...
     found = [_finding("perplexity", summary.perplexity, model=run.label, **_sample(run), **_series(run.scores))]
     comparison = summary.comparison
     if comparison is not None:
-        found += [
-            _finding("perplexity-original", comparison.perplexity, model=run.original_label),
-            _finding("perplexity-increase", comparison.increase, "%"),
-        ]
+        found.insert(0, _finding("perplexity-original", comparison.perplexity, model=run.original_label))
+        found.append(_finding("perplexity-increase", comparison.increase, "%"))
         if "kld" in metrics:
             found += _divergence(comparison)
     found.append(

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from pajamas.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from pajamas.types import Finding, ValidateJob
+    from pathlib import Path
+
+    from pajamas.types import Finding, ReportJob, ValidateJob
 
 PERPLEXITY, KLD, SAMPLES = "perplexity", "kld", "samples"
 
@@ -28,3 +30,10 @@ def validate(job: ValidateJob) -> list[Finding] | None:
     from pajamas_validate.measures import measure_all
 
     return measure_all(job)
+
+
+@hookimpl
+def report(job: ReportJob) -> Path | None:
+    from pajamas_validate.report.folder import write_report
+
+    return write_report(job)

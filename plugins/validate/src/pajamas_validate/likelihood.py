@@ -18,7 +18,7 @@ from pajamas_validate.measuring import measure
 from pajamas_validate.reference import Header, reference_writer
 from pajamas_validate.reference_file import Reference, open_reference
 from pajamas_validate.resuming import state_of
-from pajamas_validate.scores import Scores, write
+from pajamas_validate.scores import SCORES, Scores, write
 from pajamas_validate.settings import Settings, read_settings
 from pajamas_validate.statistics import summarize
 from pajamas_validate.texts import Text, choose_text
@@ -77,8 +77,8 @@ def validate_likelihood(job: ValidateJob) -> list[Finding]:
     windows = cut(tokens, settings.context, _count(settings, reference))
     began = time.monotonic()
     scores = _scores(job, settings, text, windows, reference)
-    if settings.scores is not None:
-        write(settings.scores, scores, windows.digest)
+    if job.report is not None:
+        write(job.report / SCORES, scores, windows.digest)
     run = Run(
         text=text,
         windows=windows,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pajamas_validate.findings import failed
 from pajamas_validate.hooks import KLD, PERPLEXITY, SAMPLES
 from pajamas_validate.likelihood import validate_likelihood
+from pajamas_validate.printing import with_lines
 from pajamas_validate.samples import validate_samples
 from pajamas_validate.settings import read_settings
 
@@ -23,6 +24,10 @@ def measure_all(job: ValidateJob) -> list[Finding]:
     Raises:
         PajamasError: what the metrics raise.
     """
+    return with_lines(_measure(job))
+
+
+def _measure(job: ValidateJob) -> list[Finding]:
     settings = read_settings(job.options)
     found = validate_likelihood(job) if {PERPLEXITY, KLD} & set(job.metrics) else []
     if SAMPLES not in job.metrics or any(finding.metric == "tokenization" for finding in found):

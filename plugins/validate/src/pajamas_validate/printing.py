@@ -1,64 +1,77 @@
-"""Findings as the lines that a person reads."""
+"""Findings in the lines that a person reads."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 
+from attrs import evolve
+
 from pajamas.types import Finding
 from pajamas_validate.samples import behaviour_of
 
-_KNOWN = {
-    "perplexity", "perplexity-original", "perplexity-increase", "kld", "same-top-token", "probability-change",
-    "probability-change-rms", "tokenization", "samples", "samples-match", "samples-similarity", "verdict",
-}  # fmt: skip
 _QUANTILES = {"50": "median", "95": "95 %", "99": "99 %", "99.9": "99.9 %", "100": "max"}
+_SHOWN_WITH = {
+    "probability-change": "probability-change-rms",
+    "samples-match": "samples",
+    "samples-similarity": "samples",
+}
+"""Figures that stand in another one's line."""
 
 
-def lines(findings: Sequence[Finding]) -> list[tuple[str, str]]:
-    """(label, value) in the order in which they are printed."""
+def with_lines(findings: Sequence[Finding]) -> list[Finding]:
+    """The same findings, each with its lines, and where a text was measured a note on how much of it."""
     by_name = {finding.metric: finding for finding in findings}
-    found = []
-    for name in ("perplexity-original", "perplexity"):
-        if finding := by_name.get(name):
-            found.append((f"Perplexity ({finding.details['model']}):", _plain(finding)))
-    if finding := by_name.get("perplexity-increase"):
-        found.append(("Increase:", f"{finding.value:.1f} % ± {finding.error or 0:.1f}"))
-    if finding := by_name.get("kld"):
-        sampled = finding.details.get("sampling_error")
-        share = "" if sampled is None else f" (of which ± {sampled:.1g} for the reference)"
-        found.append(("Mean KL divergence:", _precise(finding) + share))
-        quantiles: Mapping[str, float] = finding.details["quantiles"]
-        named = [f"{word} {quantiles[place]:.3g}" for place, word in _QUANTILES.items() if place in quantiles]
-        found.append(("KL divergence:", ", ".join(named)))
-    if finding := by_name.get("same-top-token"):
-        found.append(("Same top token:", f"{finding.value:.1f} %"))
-    if (finding := by_name.get("probability-change-rms")) and (mean := by_name.get("probability-change")):
-        found.append(("Change of probability:", f"{finding.value:.2f} % RMS, {mean.value:+.2f} % mean"))
-    if finding := by_name.get("tokenization"):
-        found.append(("Tokenization:", f"differs. {finding.details['sentence']}"))
-    if finding := by_name.get("samples"):
-        found += _samples(finding)
-    found += [(f"{finding.metric}:", _other(finding)) for finding in findings if finding.metric not in _KNOWN]
-    if finding := by_name.get("verdict"):
-        found.append(("Status:", str(finding.details["line"])))
-        for judgement in finding.details["judgements"]:
-            if judgement["status"] == finding.details["status"] != "pass":
-                found.append(("", judgement["sentence"]))
-    return found
+    return [evolve(finding, lines=tuple(_lines(finding, by_name)), notes=_notes(finding)) for finding in findings]
 
 
-def notes(findings: Sequence[Finding]) -> list[str]:
-    """On how much of what text was measured."""
-    for finding in findings:
-        if finding.metric == "perplexity" and "windows" in finding.details:
-            facts = finding.details
-            share = "" if facts["windows"] == facts["available_windows"] else f" of {facts['available_windows']:,}"
-            return [
-                f"Measured on {facts['text']}: {facts['windows']:,}{share} windows of {facts['context']:,} tokens, "
-                f"{facts['tokens']:,} tokens scored, in {facts['seconds']:.1f} s."
-            ]
-    return []
+def _lines(finding: Finding, others: Mapping[str, Finding]) -> list[tuple[str, str]]:
+    if _SHOWN_WITH.get(finding.metric) in others:
+        return []
+    match finding.metric:
+        case "perplexity" | "perplexity-original":
+            return [(f"Perplexity ({finding.details['model']}):", _plain(finding))]
+        case "perplexity-increase":
+            return [("Increase:", f"{finding.value:.1f} % ± {finding.error or 0:.1f}")]
+        case "kld":
+            return _divergence(finding)
+        case "same-top-token":
+            return [("Same top token:", f"{finding.value:.1f} %")]
+        case "probability-change-rms":
+            mean = others["probability-change"].value
+            return [("Change of probability:", f"{finding.value:.2f} % RMS, {mean:+.2f} % mean")]
+        case "tokenization":
+            return [("Tokenization:", f"differs. {finding.details['sentence']}")]
+        case "samples":
+            return _samples(finding)
+        case "verdict":
+            return _status(finding)
+    return list(finding.shown)
+
+
+def _notes(finding: Finding) -> tuple[str, ...]:
+    facts = finding.details
+    if finding.metric != "perplexity" or "windows" not in facts:
+        return ()
+    share = "" if facts["windows"] == facts["available_windows"] else f" of {facts['available_windows']:,}"
+    return (
+        f"Measured on {facts['text']}: {facts['windows']:,}{share} windows of {facts['context']:,} tokens, "
+        f"{facts['tokens']:,} tokens scored, in {facts['seconds']:.1f} s.",
+    )
+
+
+def _divergence(finding: Finding) -> list[tuple[str, str]]:
+    sampled = finding.details.get("sampling_error")
+    share = "" if sampled is None else f" (of which ± {sampled:.1g} for the reference)"
+    quantiles: Mapping[str, float] = finding.details["quantiles"]
+    named = [f"{word} {quantiles[place]:.3g}" for place, word in _QUANTILES.items() if place in quantiles]
+    return [("Mean KL divergence:", _precise(finding) + share), ("KL divergence:", ", ".join(named))]
+
+
+def _status(finding: Finding) -> list[tuple[str, str]]:
+    status = finding.details["status"]
+    sentences = [judgement["sentence"] for judgement in finding.details["judgements"] if judgement["status"] == status]
+    return [("Status:", str(finding.details["line"])), *(("", text) for text in sentences if status != "pass")]
 
 
 def _samples(finding: Finding) -> list[tuple[str, str]]:
@@ -79,12 +92,6 @@ def _samples(finding: Finding) -> list[tuple[str, str]]:
 
 def _plain(finding: Finding) -> str:
     return f"{finding.value:.2f} ± {finding.error or 0:.2f}"
-
-
-def _other(finding: Finding) -> str:
-    """Of another plugin's metric there is nothing to know but its value."""
-    error = "" if finding.error is None else f" ± {finding.error:.2g}"
-    return f"{finding.value:.6g}{error} {finding.unit}".rstrip()
 
 
 def _precise(finding: Finding) -> str:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+SCORES = "scores.npz"
+"""The scores of every token, in a report's folder."""
+
+
 @frozen(kw_only=True, eq=False)
 class WindowScores:
     """One window's scored tokens; the last three are None where no original was compared."""

@@ -35,8 +35,6 @@ class Settings:
     """Go on where a validation of the same files on the same text was broken off."""
     suite: str | None = None
     """A behaviour suite: a .toml file, or the name of one that comes along; None is the model's own, or "everyday"."""
-    scores: Path | None = None
-    """Where to keep the scores of every token (`scores.write`), for a report."""
 
 
 def read_settings(options: Mapping[str, Any]) -> Settings:

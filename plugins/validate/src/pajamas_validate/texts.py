@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from pajamas.errors import UsageError
-from pajamas_validate.datasets import DATASETS, read_dataset
+from pajamas_validate.calibrated import refuse_calibrated
+from pajamas_validate.datasets import read_dataset
 
 if TYPE_CHECKING:
     from pajamas.types import ValidateJob
     from pajamas_validate.settings import Settings
+
+
+_USUAL = "wikitext2"
+"""What published figures are measured on."""
 
 
 @frozen(kw_only=True)
@@ -27,12 +32,19 @@ class Text:
 
 
 def choose_text(job: ValidateJob, settings: Settings) -> Text:
-    """What was asked for, else what the model brings along to be judged by.
+    """What was asked for, else what the model brings along to be judged by, else WikiText-2.
 
     Raises:
-        UsageError: a text and a dataset, or nothing at all.
+        UsageError: a text and a dataset, or the text that the candidate was calibrated with.
         PajamasError: what fetching a dataset raises.
     """
+    text = _wanted(job, settings)
+    if job.candidate_artifact is not None:
+        refuse_calibrated(text.name, text.text, job.candidate_artifact.path)
+    return text
+
+
+def _wanted(job: ValidateJob, settings: Settings) -> Text:
     if job.text is not None:
         if settings.dataset is not None:
             raise UsageError("A text and a dataset contradict each other.", "", "Leave one of them out.")
@@ -41,8 +53,4 @@ def choose_text(job: ValidateJob, settings: Settings) -> Text:
         return Text(name=settings.dataset, text=read_dataset(settings.dataset))
     if job.model_text is not None:
         return Text(name=job.model_text.path.name, text=job.model_text.text)
-    raise UsageError(
-        "There is no text to measure on.",
-        "None was given, and the model brings none along.",
-        f"Give one: --text FILE, or --dataset {' or '.join(DATASETS)}",
-    )
+    return Text(name=_USUAL, text=read_dataset(_USUAL))

@@ -6,13 +6,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from pajamas.digests import file_digest
 from pajamas.errors import UsageError
+from pajamas.text_overlap import LinePrint
 from pajamas.types import QuantizeJob, TensorInfo
+from pajamas_gguf.imatrix import answers
 from pajamas_gguf.imatrix.corpus import CALIBRATION, Corpus, read_corpus, read_file, refuse_evaluation
-from pajamas_gguf.schemes import UNWEIGHTED, WEIGHTED_ONLY, Scheme
+from pajamas_gguf.imatrix.keys import matrix_keys
+from pajamas_gguf.schemes import UNWEIGHTED, WEIGHTED_BODY, WEIGHTED_ONLY, Scheme
+
+_ENDS = frozenset({"token_embd.weight", "per_layer_token_embd.weight", "output.weight"})
 
 
 @frozen(kw_only=True)
@@ -21,9 +26,16 @@ class Calibrated:
 
     path: Path
     record: Mapping[str, Any]
+    keys: tuple[tuple[str, str | int], ...]
+    """What the quantized file says of it."""
 
 
 class Calibration(Protocol):
+    planned_keys: tuple[tuple[str, str | int], ...]
+    """As `Calibrated.keys`, of the same size, before there is a matrix."""
+    notes: tuple[str, ...]
+    """What a person should know before the work."""
+
     def make(self, model: Path, folder: Path) -> Calibrated:
         """The matrix of the 16-bit `model`; files go to `folder`."""
         ...
@@ -64,13 +76,10 @@ def find_calibration(job: QuantizeJob, scheme: Scheme, threads: int) -> Calibrat
     elif CALIBRATION in job.files.sizes():
         corpus = read_corpus(job.files.read(CALIBRATION), CALIBRATION, samples)
     else:
-        raise UsageError(
-            "There is no text to calibrate with.",
-            f"The model brings no {CALIBRATION} along.",
-            "Give one: --calibration-text FILE.",
-        )
+        assert samples is not None  # else there is a text
+        return _Generated(job, samples, threads)
     refuse_evaluation(corpus, job.files)
-    return _Computed(job, corpus, threads)
+    return _OfText(job, corpus, threads)
 
 
 def check_covers(path: Path, tensors: Iterable[TensorInfo]) -> tuple[str, ...]:
@@ -85,7 +94,8 @@ def check_covers(path: Path, tensors: Iterable[TensorInfo]) -> tuple[str, ...]:
     shapes = {}
     for tensor in tensors:
         shapes[tensor.name] = tensor.shape
-        if tensor.type in WEIGHTED_ONLY and tensor.name not in matrix.entries:
+        weighted = WEIGHTED_ONLY if tensor.name in _ENDS else WEIGHTED_BODY
+        if tensor.type in weighted and tensor.name not in matrix.entries:
             raise UsageError(
                 f"{tensor.name} cannot be {tensor.type}.",
                 f"{path.name} has nothing on it, and llama.cpp cannot write that type without.",
@@ -108,11 +118,14 @@ def _others(path: Path, why: str) -> UsageError:
 
 
 class _Ready:
+    notes: tuple[str, ...] = ()
+
     def __init__(self, path: Path) -> None:
         from pajamas_gguf.imatrix.matrix import read_matrix
 
         self._path = path
-        self._matrix = read_matrix(path)
+        self._matrix = found = read_matrix(path)
+        self.planned_keys = matrix_keys(path.name, next(iter(found.datasets), None), len(found.entries), found.chunks)
 
     def make(self, model: Path, folder: Path) -> Calibrated:
         found = self._matrix
@@ -120,32 +133,69 @@ class _Ready:
             "source": "imatrix", "imatrix": self._path.name, "imatrix_sha256": file_digest(self._path),
             "datasets": list(found.datasets), "chunks": found.chunks, "chunk_size": found.chunk_size,
         }  # fmt: skip
-        return Calibrated(path=self._path, record=record)
+        return Calibrated(path=self._path, record=record, keys=self.planned_keys)
 
 
-class _Computed:
+class _OfText:
+    notes: tuple[str, ...] = ()
+
     def __init__(self, job: QuantizeJob, corpus: Corpus, threads: int) -> None:
         self._job = job
         self._corpus = corpus
         self._threads = threads
+        self.planned_keys = matrix_keys(matrix_name(job), corpus.name, 1, 1)
 
     def make(self, model: Path, folder: Path) -> Calibrated:
-        from pajamas_gguf.imatrix.child import Task
-        from pajamas_gguf.imatrix.matrix import read_matrix
-        from pajamas_gguf.imatrix.runner import compute
-        from pajamas_gguf.memory import extra_buffers
+        return _compute(self._job, self._corpus, self._threads, model, folder)
 
-        corpus, text, output = self._corpus, folder / "calibration.txt", folder / "imatrix.gguf"
-        text.write_bytes(corpus.text.encode())
-        task = Task(
-            model=str(model), text=str(text), name=corpus.name, output=str(output), threads=self._threads,
-            extra_buffers=extra_buffers(), max_chunks=corpus.max_chunks,
-        )  # fmt: skip
-        tokens = compute(task, folder, self._job.progress)
-        matrix = read_matrix(output)
-        record = {
-            "source": "text", "corpus": corpus.name, "corpus_sha256": corpus.digest,
-            "samples": matrix.chunks if corpus.samples is None else corpus.samples, "tokens": tokens,
-            "chunks": matrix.chunks, "chunk_size": matrix.chunk_size, "imatrix_sha256": file_digest(output),
-        }  # fmt: skip
-        return Calibrated(path=output, record=record)
+
+class _Generated:
+    """Of what the original answers, once there is an original."""
+
+    def __init__(self, job: QuantizeJob, samples: int, threads: int) -> None:
+        self._job = job
+        self._samples = samples
+        self._threads = threads
+        self.planned_keys = matrix_keys(matrix_name(job), answers.NAME, 1, 1)
+        self.notes: tuple[str, ...] = (
+            f"It is calibrated with {samples} answers of the original, which that generates first: "
+            f"{samples * answers.MAX_TOKENS:,} tokens at most. They are kept for the next time.",
+        )
+
+    def make(self, model: Path, folder: Path) -> Calibrated:
+        job = self._job
+        corpus = answers.generate(model, self._samples, self._threads, folder, job.progress)
+        refuse_evaluation(corpus, job.files)
+        made = _compute(job, corpus, self._threads, model, folder, parse_special=True)
+        return evolve(made, record={**made.record, "generated": {"by": "the original", **answers.settings()}})
+
+
+def matrix_name(job: QuantizeJob) -> str:
+    """What a matrix that is computed for this job is called; so called, no model is looked for in the file."""
+    return f"{job.name.lower()}-imatrix.gguf"
+
+
+def _compute(
+    job: QuantizeJob, corpus: Corpus, threads: int, model: Path, folder: Path, *, parse_special: bool = False
+) -> Calibrated:
+    from pajamas_gguf.imatrix.child import Task
+    from pajamas_gguf.imatrix.matrix import read_matrix
+    from pajamas_gguf.imatrix.runner import compute
+    from pajamas_gguf.memory import extra_buffers
+
+    text, output = folder / "calibration.txt", folder / "imatrix.gguf"
+    text.write_bytes(corpus.text.encode())
+    task = Task(
+        model=str(model), text=str(text), name=corpus.name, output=str(output), threads=threads,
+        extra_buffers=extra_buffers(), max_chunks=corpus.max_chunks, parse_special=parse_special,
+    )  # fmt: skip
+    tokens = compute(task, folder, job.progress)
+    matrix = read_matrix(output)
+    record = {
+        "source": "text", "corpus": corpus.name, "corpus_sha256": corpus.digest,
+        "corpus_lines": LinePrint.of(corpus.text).record(),
+        "samples": matrix.chunks if corpus.samples is None else corpus.samples, "tokens": tokens,
+        "chunks": matrix.chunks, "chunk_size": matrix.chunk_size, "imatrix_sha256": file_digest(output),
+    }  # fmt: skip
+    keys = matrix_keys(matrix_name(job), corpus.name, len(matrix.entries), matrix.chunks)
+    return Calibrated(path=output, record=record, keys=keys)

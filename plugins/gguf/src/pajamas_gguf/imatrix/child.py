@@ -1,23 +1,16 @@
 """The child process that computes an importance matrix: `python -m pajamas_gguf.imatrix.child`.
 
-One JSON object comes in on the first line of standard input (the fields of `Task`); JSON objects go out on standard
-output, one a line, each with its "event": `started` (chunks, chunk_size, tokens), `chunks` (more of them are done),
-`done` (version), `failed` (what, why, fix), `missing` (the same, of an EngineMissing), `unusable` (of a
-UsageError).
+Its events, beside those of `process`: `started` (chunks, chunk_size, tokens), `chunks` (count: so many more are done).
 """
 
 from __future__ import annotations
 
-import json
-import os
-import threading
 from pathlib import Path
-from typing import Any
 
 from attrs import frozen
 
-from pajamas.errors import EngineError, EngineMissing, PajamasError, UsageError
-from pajamas_gguf import lifeline
+from pajamas.errors import EngineError, UsageError
+from pajamas_gguf.imatrix.process import Emit, serve
 
 _CHUNK = 512
 _TOGETHER = 4  # chunks of one batch, as in llama.cpp's tool
@@ -39,24 +32,10 @@ class Task:
 
 
 def main() -> None:
-    channel = lifeline.take_channel()
-    lifeline.die_with_parent()
-    lifeline.leave_no_core_file()
-    task = Task(**json.loads(lifeline.first_line()))
-    threading.Thread(target=lifeline.watch_parent, daemon=True).start()
-
-    def emit(event: str, **fields: Any) -> None:
-        lifeline.write_all(channel, (json.dumps({"event": event, **fields}) + "\n").encode())
-
-    try:
-        _compute(task, emit)
-    except PajamasError as error:
-        kind = {EngineMissing: "missing", UsageError: "unusable"}.get(type(error), "failed")
-        emit(kind, what=error.what, why=error.why, fix=error.fix)
-    os._exit(0)
+    serve(Task, _compute)
 
 
-def _compute(task: Task, emit: Any) -> None:
+def _compute(task: Task, emit: Emit) -> None:
     from pajamas.types import LoadOptions
     from pajamas_gguf import engine
     from pajamas_gguf.imatrix.collector import Collector, as_callback
@@ -81,7 +60,7 @@ def _compute(task: Task, emit: Any) -> None:
         raise UsageError(
             f"{task.name} is too short to calibrate with.",
             f"It has {len(tokens)} tokens, and a chunk is {size}.",
-            "Give a longer text: --calibration-text FILE.",
+            "Give a longer text (--calibration-text FILE), or more samples.",
         )
     chunks = min(chunks, task.max_chunks or chunks)
     collector = Collector()
@@ -118,7 +97,6 @@ def _compute(task: Task, emit: Any) -> None:
         Path(task.output),
         ImportanceMatrix(entries=collector.entries(), datasets=(task.name,), chunks=chunks, chunk_size=size),
     )
-    emit("done", version=(lib.llama_version() or b"").decode())
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,9 @@ from attrs import frozen
 
 from pajamas.errors import ModelFileError, UsageError
 from pajamas.modelfiles import ModelFiles
+from pajamas.text_overlap import long_lines, mostly_same
 
 CALIBRATION, EVALUATION = "calibration.jsonl", "eval.jsonl"
-_LONG = 24  # characters: shorter lines are said in every text
-_TOO_MUCH = 0.5
 
 
 @frozen(kw_only=True)
@@ -70,20 +68,15 @@ def refuse_evaluation(corpus: Corpus, files: ModelFiles) -> None:
     """
     if EVALUATION not in files.sizes():
         return
-    judged = _long_lines(read_corpus(files.read(EVALUATION), EVALUATION, None).text.splitlines())
-    given = _long_lines(corpus.text.splitlines())
+    judged, given = long_lines(read_corpus(files.read(EVALUATION), EVALUATION, None).text), long_lines(corpus.text)
     shared = len(judged & given)
-    if shared > _TOO_MUCH * min(len(judged), len(given)):
+    if mostly_same(shared, len(judged), len(given)):
         raise UsageError(
             f"{corpus.name} cannot be calibrated with: it is the evaluation text, or holds it.",
             f"{shared} of its {len(given)} lines stand in the model's {EVALUATION}. A model that is calibrated with "
             "the text that judges it looks better than it is.",
             "Give another text.",
         )
-
-
-def _long_lines(lines: Iterable[str]) -> set[str]:
-    return {line.strip() for line in lines if len(line.strip()) >= _LONG}
 
 
 def read_file(path: Path) -> bytes:

@@ -41,6 +41,7 @@ _FALLBACK = re.compile(
 )
 _IMATRIX = "will require an imatrix"
 _LEVEL_ERROR, _LEVEL_CONTINUED = 4, 5  # enum ggml_log_level
+_NUMBER, _TEXT = 0, 3  # enum llama_model_kv_override_type
 
 # A slab of rows is quantized at a time, so that one huge tensor does not take all memory; the result is the same.
 _MAX_BUFFER = 512 << 20
@@ -71,6 +72,8 @@ class Task:
     output_type: int | None = None
     imatrix: str | None = None
     """The file of the importance matrix. A dry run does not open it, but plans as the recipe does with one."""
+    keys: list[list[Any]] = field(factory=list)
+    """[key, text or number] pairs that are added to the metadata."""
     realign: bool = False
     """The source has another alignment than 32, but the quantizer always writes with 32: correct the metadata."""
 
@@ -150,7 +153,7 @@ def _write(task: Task, events: Events) -> None:
 def _plan(task: Task, events: Events) -> None:
     from pajamas_gguf.quantize.plan_file import PlanFile
 
-    file = PlanFile(task.sources, realign=task.realign)
+    file = PlanFile(task.sources, task.keys, realign=task.realign)
     lean = file.without_vocabulary(*task.vocabulary) if task.vocabulary else file
     hollow = Path(task.output)
     lean.write(hollow)
@@ -188,10 +191,15 @@ def _quantize(task: Task, events: Events, source: str, output: str) -> str | Non
     kept = None
     if task.imatrix is not None:
         parameters.imatrix, kept = _importance(engine, None if task.dry_run else Path(task.imatrix))
-    keys = (engine.llama_model_kv_override * 2)()
-    if task.realign:
-        keys[0].tag, keys[0].key = 0, b"general.alignment"
-        keys[0].value.val_i64 = 32
+    added = [*task.keys, *([["general.alignment", 32]] if task.realign else [])]
+    keys = (engine.llama_model_kv_override * (len(added) + 1))()
+    for place, (key, value) in enumerate(added):
+        keys[place].key = key.encode()
+        if isinstance(value, str):
+            keys[place].tag, keys[place].value.val_str = _TEXT, value.encode()
+        else:
+            keys[place].tag, keys[place].value.val_i64 = _NUMBER, value
+    if added:
         parameters.kv_overrides = keys
     before, data, callback = engine.llama_log_callback(), ctypes.c_void_p(), engine.llama_log_callback(events.log)
     engine.llama_log_get(ctypes.byref(before), ctypes.byref(data))

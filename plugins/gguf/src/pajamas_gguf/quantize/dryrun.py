@@ -69,9 +69,15 @@ class Plan:
 
 
 def make_plan(
-    job: QuantizeJob, scheme: Scheme, overrides: Overrides, origin: Origin, threads: int, folder: Path
+    job: QuantizeJob,
+    scheme: Scheme,
+    overrides: Overrides,
+    origin: Origin,
+    threads: int,
+    folder: Path,
+    keys: Sequence[tuple[str, str | int]] = (),
 ) -> Plan:
-    """Plan the job; `folder` takes the sparse files.
+    """Plan the job; `folder` takes the sparse files, and `keys` are added to the metadata.
 
     Raises:
         UsageError: an override that cannot be honoured, or needs an importance matrix.
@@ -83,7 +89,7 @@ def make_plan(
     overrides = fit_overrides(overrides, outline.header.tensors)
     task = make_task(outline, folder / "planned.gguf", scheme, overrides, threads, dry_run=True, contexts=job.contexts)
     # A dry run says what a scheme would be also before there is a matrix; `quantize` refuses to make it without.
-    task = evolve(task, imatrix="" if asked(job) or scheme.needs_imatrix else None)
+    task = evolve(task, imatrix="" if asked(job) or scheme.needs_imatrix else None, keys=[list(pair) for pair in keys])
     with NO_PROGRESS.stage("", None, "tensors") as stage:
         outcome = run_task(task, folder, stage)
     if outcome.needs_imatrix:

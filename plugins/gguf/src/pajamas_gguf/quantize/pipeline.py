@@ -18,7 +18,14 @@ from pajamas.gguf_header import read_header
 from pajamas.modelfiles import LocalFiles
 from pajamas.progress import Stage
 from pajamas.types import Architecture, Artifact, QuantizeJob
-from pajamas_gguf.imatrix.calibration import Calibrated, asked, check_covers, find_calibration
+from pajamas_gguf.imatrix.calibration import (
+    Calibrated,
+    Calibration,
+    asked,
+    check_covers,
+    find_calibration,
+    matrix_name,
+)
 from pajamas_gguf.quantize.child import Task
 from pajamas_gguf.quantize.dryrun import Plan, make_plan, make_task
 from pajamas_gguf.quantize.origin import Input, Origin, find_origin
@@ -51,12 +58,14 @@ def quantize(job: QuantizeJob) -> Artifact:
     if job.dry_run:
         temporary = Path(tempfile.gettempdir())
         with _disk_errors(temporary), work_folder(temporary) as folder:
-            return _artifact(job, scheme, _plan(job, scheme, overrides, origin, threads, folder))
+            plan = _plan(job, scheme, overrides, origin, threads, folder, calibration)
+            notes = calibration.notes if calibration else ()
+            return _artifact(job, scheme, evolve(plan, more_notes=(*plan.more_notes, *notes)))
     _check_target(job.output, job.force)
     with _disk_errors(job.output.parent):
         job.output.parent.mkdir(parents=True, exist_ok=True)
         with work_folder(job.output.parent) as folder:
-            plan = _plan(job, scheme, overrides, origin, threads, folder)
+            plan = _plan(job, scheme, overrides, origin, threads, folder, calibration)
             kept = _kept_path(job, plan.input, final=origin.final)
             kept_matrix = _matrix_path(job)
             calibrated = None
@@ -72,7 +81,7 @@ def quantize(job: QuantizeJob) -> Artifact:
                 result = folder / "quantized.gguf"
                 task = make_task(source, result, scheme, plan.overrides, threads, dry_run=False)
                 if calibrated is not None:
-                    task = evolve(task, imatrix=str(calibrated.path))
+                    task = evolve(task, imatrix=str(calibrated.path), keys=[list(pair) for pair in calibrated.keys])
                 with job.progress.stage(f"Quantizing to {scheme.name}", len(plan.tensors), "tensors") as stage:
                     _run(task, folder, stage)
             _verify(result, plan)
@@ -85,9 +94,18 @@ def quantize(job: QuantizeJob) -> Artifact:
             return artifact
 
 
-def _plan(job: QuantizeJob, scheme: Scheme, overrides: Overrides, origin: Origin, threads: int, folder: Path) -> Plan:
+def _plan(
+    job: QuantizeJob,
+    scheme: Scheme,
+    overrides: Overrides,
+    origin: Origin,
+    threads: int,
+    folder: Path,
+    calibration: Calibration | None,
+) -> Plan:
     """The plan; a ready matrix that does not fit it is refused."""
-    plan = make_plan(job, scheme, overrides, origin, threads, folder)
+    keys = calibration.planned_keys if calibration else ()
+    plan = make_plan(job, scheme, overrides, origin, threads, folder, keys)
     return plan if job.imatrix is None else evolve(plan, more_notes=check_covers(job.imatrix, plan.tensors))
 
 
@@ -118,10 +136,10 @@ def _kept_path(job: QuantizeJob, source: Input, *, final: bool) -> Path | None:
 
 
 def _matrix_path(job: QuantizeJob) -> Path | None:
-    """Where the computed matrix stays, if it is to stay; so called, no model is looked for in it."""
+    """Where the computed matrix stays, if it is to stay."""
     if not job.keep_imatrix:
         return None
-    path = job.output.with_name(f"{job.name.lower()}-imatrix.gguf")
+    path = job.output.with_name(matrix_name(job))
     _check_target(path, job.force)
     return path
 

@@ -28,12 +28,14 @@ class _InitParams(ctypes.Structure):
 class PlanFile:
     """One model as one file, all parts of a split one joined. Use it only in a process that may die and frees nothing.
 
+    :param added: [key, text or number] pairs for the metadata; numbers become u32, as the quantizer writes them.
+
     Raises:
         OSError: the file cannot be written.
         ValueError: the engine refuses a source; types for other tensors than it has.
     """
 
-    def __init__(self, sources: Sequence[str], *, realign: bool) -> None:
+    def __init__(self, sources: Sequence[str], added: Sequence[Sequence[Any]] = (), *, realign: bool) -> None:
         from pajamas_gguf.engine import last_error
 
         self._ggml = ggml = _functions()
@@ -52,6 +54,11 @@ class PlanFile:
                 self._tensors[name.decode()] = ggml.ggml_get_tensor(context, name)
         for key in _SPLIT_KEYS:
             ggml.gguf_remove_key(self._keys, key)
+        for key, value in added:
+            if isinstance(value, str):
+                ggml.gguf_set_val_str(self._keys, key.encode(), value.encode())
+            else:
+                ggml.gguf_set_val_u32(self._keys, key.encode(), value)
         if realign:
             ggml.gguf_set_val_u32(self._keys, b"general.alignment", _ALIGNMENT)
 

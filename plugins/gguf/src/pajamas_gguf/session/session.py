@@ -155,7 +155,7 @@ class GGUFSession:
         return AnswerStream(self._scheduler, begin)
 
     def score(self, token_ids: list[int], first: int = 0) -> Stream[NDArray[np.float32]]:
-        """As `Session.score`; one window, which must fit the context. A block is at most 4 MiB (or one row).
+        """As `Session.score`; one window, which must fit the context. A block is at most 2 MiB (or one row).
 
         Raises:
             ContextOverflow: the window does not fit.
@@ -172,7 +172,11 @@ class GGUFSession:
             )
         if not 0 <= first < len(token_ids):
             raise UsageError(f"position {first} is not in the window", f"it has {len(token_ids):,} tokens", "")
-        return Stream(self._turn, lambda: score.blocks(self._take_context(), token_ids, first), self._cancel_score)
+        return Stream(
+            self._turn,
+            lambda: score.blocks(self._take_context(), token_ids, first, self._parameters.threads),
+            self._cancel_score,
+        )
 
     def embed(self, texts: list[str]) -> NDArray[np.float32]:
         """As `Session.embed`: pooled as the file says, else the mean of the tokens' last hidden states.

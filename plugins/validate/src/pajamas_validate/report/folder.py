@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 from pajamas import manifest
 from pajamas.errors import UsageError
 from pajamas_validate.atomic import atomic
-from pajamas_validate.printing import lines, notes
 from pajamas_validate.report import plots
 from pajamas_validate.report.page import Page, render, sample_rows, type_rows
 from pajamas_validate.report.record import record
 from pajamas_validate.samples import behaviour_of
+from pajamas_validate.scores import SCORES, read
 
 if TYPE_CHECKING:
     from pajamas.manifest import Receipt
-    from pajamas.operations.validating import ValidationResult
+    from pajamas.types import ReportJob
+    from pajamas.validation import Measured
     from pajamas_validate.scores import Scores
 
 _CAPTIONS = (
@@ -28,15 +29,17 @@ _CAPTIONS = (
 )
 
 
-def write_report(folder: Path, result: ValidationResult, scores: Scores | None) -> Path:
+def write_report(job: ReportJob) -> Path:
     """Write both files, each complete or not at all; the page's path.
 
-    Args:
-        scores: of every token, for the plots; None leaves them out.
+    Plots need the scores of every token, which the validation has left in the folder.
 
     Raises:
         UsageError: the folder cannot be written to.
     """
+    folder, result = job.folder, job
+    measured = result.finding("perplexity")
+    scores = read(folder / SCORES, measured.details["tokens_sha256"]) if measured else None
     found = manifest.find_receipt(result.artifact.path)
     receipt = found[1] if found else None
     name = manifest.read(found[0]).name if found else result.artifact.path.stem
@@ -53,16 +56,16 @@ def write_report(folder: Path, result: ValidationResult, scores: Scores | None) 
     return page
 
 
-def page_of(name: str, result: ValidationResult, receipt: Receipt | None, scores: Scores | None) -> Page:
+def page_of(name: str, result: Measured, receipt: Receipt | None, scores: Scores | None) -> Page:
     """What the page shows of a validation."""
     verdict, samples = result.finding("verdict"), result.finding("samples")
-    figures = [(label.rstrip(":"), value) for label, value in lines(result.findings) if label]
+    figures = [(label.rstrip(":"), value) for label, value in result.lines if label]
     scheme = result.artifact.scheme or (receipt.scheme if receipt else None) or result.artifact.format
     tensors = receipt.tensors if receipt else ()
     drawn = [(draw(scores), caption) for draw, caption in _CAPTIONS] if scores is not None else []
     return Page(
         title=f"{name}, {scheme}",
-        subtitle=" ".join(notes(result.findings)) or "Answers to prompts.",
+        subtitle=" ".join(result.notes) or ("Answers to prompts." if samples else ""),
         status=str(verdict.details["line"]) if verdict else "measured",
         status_kind=result.status,
         reasons=tuple(judgement["sentence"] for judgement in verdict.details["judgements"]) if verdict else (),
@@ -76,7 +79,7 @@ def page_of(name: str, result: ValidationResult, receipt: Receipt | None, scores
     )
 
 
-def _provenance(result: ValidationResult, receipt: Receipt | None) -> tuple[tuple[str, str], ...]:
+def _provenance(result: Measured, receipt: Receipt | None) -> tuple[tuple[str, str], ...]:
     facts = [("artifact", str(result.artifact.path))]
     if result.original:
         facts.append(("compared with", str(result.original.path)))

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pajamas import manifest
 from pajamas_validate.samples import behaviour_of
 
 if TYPE_CHECKING:
     from pajamas.manifest import Receipt
-    from pajamas.operations.validating import ValidationResult
+    from pajamas.validation import Measured
     from pajamas_validate.behaviour import Answer
 
 SCHEMA = 1
 
 
-def record(result: ValidationResult, receipt: Receipt | None) -> dict[str, Any]:
+def record(result: Measured, receipt: Receipt | None) -> dict[str, Any]:
     """A validation as plain JSON.
 
     `validation.perplexity` holds `baseline`, `quantized`, `increase_pct`, `threshold` (per cent, None where nothing
     judges) and `pass` (None where it is not decided); `validation.samples` a list of `prompt`, `baseline`, `quantized`
     and `match`; `findings` all figures with their errors and details.
     """
-    return {
+    whole = {
         "schema": SCHEMA,
         "model": receipt.source.text if receipt else str(result.artifact.path),
         "artifact": str(result.artifact.path),
@@ -38,9 +39,19 @@ def record(result: ValidationResult, receipt: Receipt | None) -> dict[str, Any]:
         "receipt": manifest.to_plain(receipt) if receipt else None,
         "pajamas_version": version("pajamas"),
     }
+    return cast("dict[str, Any]", _finite(whole))
 
 
-def _method(result: ValidationResult) -> str:
+def _finite(value: Any) -> Any:
+    """JSON has no infinity: a token that the candidate holds for impossible makes its perplexity one."""
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _method(result: Measured) -> str:
     measured = result.finding("perplexity")
     if measured is None:
         return "greedy answers to prompts" if result.finding("samples") else "none"
@@ -49,7 +60,7 @@ def _method(result: ValidationResult) -> str:
     return f"{windows}, the second half of each scored, as llama-perplexity does"
 
 
-def _perplexity(result: ValidationResult) -> dict[str, Any] | None:
+def _perplexity(result: Measured) -> dict[str, Any] | None:
     quantized, baseline = result.finding("perplexity"), result.finding("perplexity-original")
     if quantized is None:
         return None
@@ -64,7 +75,7 @@ def _perplexity(result: ValidationResult) -> dict[str, Any] | None:
     }
 
 
-def _samples(result: ValidationResult) -> list[dict[str, Any]]:
+def _samples(result: Measured) -> list[dict[str, Any]]:
     finding = result.finding("samples")
     if finding is None:
         return []

@@ -1,0 +1,139 @@
+"""MLX and mlx-lm: imported when they are needed, and used by one thread.
+
+A stream of MLX belongs to the thread that made it (on Metal a command encoder does), so whatever a session computes, it
+lets this module's thread compute. The thread is the process's: engines of two sessions take turns.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any, TypeVar
+
+from attrs import frozen
+
+from pajamas.errors import DeviceNotFound, EngineError, EngineMissing, NotEnoughMemory, PajamasError
+
+T = TypeVar("T")
+
+INSTALL = "pip install pajamas-mlx"
+DISTRIBUTION = "mlx-lm"
+_LOCK = threading.Lock()
+_MODULES = ("mlx.core", "mlx_lm.utils", "mlx_lm.models.cache", "mlx.utils")
+_VARIABLE = "TRANSFORMERS_NO_ADVISORY_WARNINGS"
+
+
+@frozen
+class Engine:
+    """The modules that this backend uses."""
+
+    mx: Any
+    """mlx.core"""
+    models: Any
+    """mlx_lm.utils"""
+    caches: Any
+    """mlx_lm.models.cache"""
+    trees: Any
+    """mlx.utils"""
+
+
+def version() -> str | None:
+    """mlx-lm's; None where it or MLX is not installed."""
+    try:
+        if importlib.util.find_spec("mlx") is None or importlib.util.find_spec("mlx_lm") is None:
+            return None
+        return importlib.metadata.version(DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def devices() -> tuple[str, ...]:
+    """Device words of this machine, best first: MLX computes on the GPU of Apple's processors, else on the CPU."""
+    return ("metal", "cpu") if sys.platform == "darwin" and platform.machine() == "arm64" else ("cpu",)
+
+
+def check_device(device: str | None) -> str:
+    """The device word, the best one for None.
+
+    Raises:
+        DeviceNotFound: MLX cannot compute there on this machine.
+    """
+    here = devices()
+    if device is not None and device not in here:
+        raise DeviceNotFound(
+            f"There is no {device} device for MLX here.",
+            "MLX uses Metal on Macs with Apple's processors, and the processor everywhere.",
+            f"It can use: {', '.join(here)}.",
+        )
+    return device or here[0]
+
+
+def engine() -> Engine:
+    """The modules, imported at the first call.
+
+    Raises:
+        EngineMissing: one of them is not installed, or cannot be loaded.
+    """
+    with _LOCK:
+        return _modules()
+
+
+@cache
+def _modules() -> Engine:
+    import resource  # not on Windows, where there is no MLX
+
+    # While it is imported, mlx-lm lowers the limit of open files for the whole process, for good, and sets a variable
+    # that the process's children would see. A library has no business with either.
+    before, setrlimit = os.environ.get(_VARIABLE), resource.setrlimit
+    try:
+        resource.setrlimit = lambda *_: None  # for as long as the import takes
+        return Engine(*map(importlib.import_module, _MODULES))
+    except ImportError as error:
+        raise EngineMissing("MLX cannot be loaded.", str(error), INSTALL) from error
+    finally:
+        resource.setrlimit = setrlimit
+        if before is None:
+            os.environ.pop(_VARIABLE, None)
+
+
+@cache
+def _thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="mlx")
+
+
+def compute(device: str, work: Callable[[], T]) -> T:
+    """What `work` returns, computed on `device` by the engine's thread. Ctrl-C ends the wait, not the work.
+
+    Raises:
+        PajamasError: what `work` raises.
+        NotEnoughMemory: the engine finds no memory.
+        EngineError: the engine fails.
+    """
+    found = engine()
+
+    def run() -> T:
+        with found.mx.stream(found.mx.gpu if device == "metal" else found.mx.cpu):
+            return work()
+
+    try:
+        return _thread().submit(run).result()
+    except PajamasError:
+        raise
+    except MemoryError as error:
+        raise _no_memory(str(error)) from error
+    except (RuntimeError, ValueError) as error:  # what MLX's C++ exceptions become
+        if "allocate" in str(error):
+            raise _no_memory(str(error)) from error
+        raise EngineError("MLX fails.", f"{type(error).__name__}: {error}"[:500], "Is the model verified?") from error
+
+
+def _no_memory(why: str) -> NotEnoughMemory:
+    return NotEnoughMemory("The memory is too small for this.", why, "Use a smaller model, or a shorter context.")

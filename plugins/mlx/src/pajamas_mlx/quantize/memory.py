@@ -1,0 +1,44 @@
+"""In the child: how much memory a model will take, before it is loaded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx  # noqa: TID253  # a module of the child process
+
+_PREFILL = 2048
+"""Tokens of a prompt that mlx-lm computes together."""
+
+
+def predict(model: Any, context: int, weights: int) -> int:
+    """Bytes for the weights, the key/value cache of `context` tokens and what computing a prompt takes for a while.
+
+    The cache's arrays are those of the model's own cache for one token: nothing is computed. The rest is an estimate:
+    three layers' worth of activations, and where there is no Metal the attention's scores of one layer.
+    """
+    from mlx_lm.models.cache import make_prompt_cache
+
+    caches = make_prompt_cache(model)
+    model(mx.zeros((1, 1), dtype=mx.int32), cache=caches)
+    return weights + sum(_size(cache, context) for cache in caches) + _computing(model, context)
+
+
+def _size(cache: Any, context: int) -> int:
+    keys = getattr(cache, "keys", None)
+    if keys is None:  # of a fixed size, or of several
+        return sum(_size(part, context) for part in getattr(cache, "caches", ())) or int(cache.nbytes)
+    a_token: int = sum(array.nbytes // array.shape[-2] for array in (keys, cache.values))
+    step: int = getattr(cache, "step", 1)
+    longest: int | None = getattr(cache, "max_size", None)
+    tokens = -(-context // step) * step
+    return a_token * (tokens if longest is None else min(tokens, longest + _PREFILL))
+
+
+def _computing(model: Any, context: int) -> int:
+    args = model.args
+    hidden: int = getattr(args, "hidden_size", None) or 0
+    inner: int = max(getattr(args, "intermediate_size", None) or 0, 4 * hidden)
+    heads: int = getattr(args, "num_attention_heads", None) or 0
+    chunk = min(_PREFILL, context)
+    scores = 0 if mx.metal.is_available() else heads * chunk * context * 2
+    return 3 * chunk * (hidden + inner) * 2 + 2 * scores

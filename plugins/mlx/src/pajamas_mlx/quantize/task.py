@@ -1,0 +1,49 @@
+"""What goes to the child process and comes back; both are JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import field, frozen
+
+
+@frozen(kw_only=True)
+class Task:
+    """What to do. Paths are text."""
+
+    source: str
+    """A folder with config.json and model*.safetensors; in a dry run these have a hole for their data."""
+    output: str | None
+    """The folder to fill, which is there and empty; None for a dry run."""
+    dtype: str | None
+    bits: int | None
+    """None writes 16 bits."""
+    group_size: int
+    mode: str
+    mixed: str | None
+    """mlx-lm's name of a recipe."""
+    embedding_bits: int | None
+    target_bpw: float | None
+    text: str | None = None
+    """A file with the calibration text, UTF-8, its samples separated by a NUL."""
+    contexts: list[int] = field(factory=list)
+
+
+@frozen(kw_only=True)
+class Result:
+    size: int
+    """Bytes of all weight files."""
+    bound: int | None = None
+    """Of a dry run: the most bytes that it may come to once layers are raised; None if `size` is exact."""
+    parameters: int
+    tensors: list[list[Any]]
+    """[name, shape, type, bytes, wanted type or None]"""
+    memory: list[list[int]]
+    """[context, bytes]"""
+    raised: dict[str, int] = field(factory=dict)
+    """Path of a layer to the bits that it was raised to."""
+    tokens: int | None = None
+    """That the layers' inputs were measured on."""
+    dtype: str
+    versions: dict[str, str]
+    notes: list[str]

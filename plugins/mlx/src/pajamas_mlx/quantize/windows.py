@@ -1,0 +1,39 @@
+"""In the child: a calibration text as batches of token ids."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx  # noqa: TID253  # a module of the child process
+
+from pajamas.errors import UnsupportedModel, UsageError
+
+_WINDOW = 512
+_TOGETHER = 4
+_LEAST = 16
+
+
+def read_windows(folder: Path, text: str) -> list[Any]:
+    """Windows of 512 tokens, four in a batch; a text shorter than that is one window.
+
+    Raises:
+        UnsupportedModel: the tokenizer cannot be read without running code of the model's own.
+        UsageError: the text is too short.
+    """
+    from mlx_lm.utils import load_tokenizer
+
+    try:
+        tokenizer = load_tokenizer(folder, {"trust_remote_code": False})
+    except (ValueError, OSError, KeyError, TypeError, ImportError) as error:
+        raise UnsupportedModel(
+            "The tokenizer cannot be read.", str(error)[:400], "Use --mixed-precision, which needs no text."
+        ) from error
+    tokens = tokenizer.encode(text)
+    if len(tokens) < _LEAST:
+        raise UsageError(
+            "The text to calibrate with is too short.", f"It has {len(tokens)} tokens.", "--calibration-text FILE"
+        )
+    size = min(_WINDOW, len(tokens))
+    windows = [tokens[begin : begin + size] for begin in range(0, len(tokens) - size + 1, size)]
+    return [mx.array(windows[begin : begin + _TOGETHER]) for begin in range(0, len(windows), _TOGETHER)]

@@ -1,0 +1,125 @@
+"""In the child: plan an MLX folder from headers, measure what to raise, write it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx  # noqa: TID253  # a module of the child process
+from mlx_lm.utils import get_total_parameters, load_model, save_config  # noqa: TID253  # a module of the child process
+
+from pajamas.errors import EngineError
+from pajamas_mlx.quantize import layout
+from pajamas_mlx.quantize.choices import Choice, Choices, choose, layers, quantize
+from pajamas_mlx.quantize.memory import predict
+from pajamas_mlx.quantize.opening import Opened, open_model
+from pajamas_mlx.quantize.raising import Raised, Room, raise_layers, room
+from pajamas_mlx.quantize.task import Result, Task
+
+Emit = Callable[..., None]
+
+
+def work(task: Task, emit: Emit) -> Result:
+    """Do the task. No more than one layer at a time is in memory.
+
+    Raises:
+        PajamasError: mlx-lm cannot read the model, or cannot make what is asked for.
+        OSError: the disk is full.
+    """
+    mx.set_cache_limit(0)  # freed memory goes back to the system, and is not kept for the next layer
+    folder = Path(task.source)
+
+    def open_again() -> Opened:
+        return open_model(folder, task.dtype)
+
+    opened = open_again()
+    choices: Choices = {path: None for path, _ in layers(opened.model)}
+    missed: dict[str, Choice] = {}
+    if task.bits is not None:
+        body = Choice(task.bits, task.group_size, task.mode)
+        choices, missed = choose(opened.model, opened.config, body, task.embedding_bits, task.mixed)
+    bound = None
+    raised = Raised(choices=choices, bits={}, tokens=None)
+    if task.target_bpw is not None:
+        found, headers = _room(open_again(), choices, task.target_bpw)
+        if found.most > found.least:
+            bound = found.most + headers
+            if task.output is not None:
+                emit("planned", size=bound)
+                text = None if task.text is None else Path(task.text).read_text(encoding="utf-8")
+                raised = raise_layers(open_again, choices, found, folder, text, emit)
+    shapes = {path: tuple(module.weight.shape) for path, module in layers(opened.model)}
+    config = quantize(opened.model, opened.config, raised.choices)
+    parameters = get_total_parameters(opened.model)
+    shards = layout.plan(opened.model)
+    size = sum(shard.size for shard in shards)
+    result = Result(
+        size=size,
+        bound=bound,
+        parameters=parameters,
+        tensors=_tensors(shards, raised.choices, shapes, missed),
+        memory=[[context, predict(opened.model, context, size)] for context in task.contexts],
+        raised=raised.bits,
+        tokens=raised.tokens,
+        dtype=opened.dtype,
+        versions={name: importlib.metadata.version(name) for name in ("mlx", "mlx-lm")},
+        notes=list(opened.notes),
+    )
+    del opened  # its arrays are in the shards, and dropped as they are written
+    if task.output is not None:
+        emit("planned", size=size)
+        emit("stage", title="Writing the MLX model", total=size, unit="bytes")
+        _write(Path(task.output), shards, config, parameters, emit)
+    return result
+
+
+def _room(opened: Opened, choices: Choices, target_bpw: float) -> tuple[Room, int]:
+    """What may be raised, and the bytes of all that may not, with headers."""
+    parameters = get_total_parameters(opened.model)
+    sizes = room(opened, choices, 0, parameters, target_bpw)
+    quantize(opened.model, opened.config, choices)
+    whole = sum(shard.size for shard in layout.plan(opened.model))
+    # A raised layer's place and shape may take more digits in the header.
+    fixed = whole - sizes.least + 48 * len(sizes.sizes)
+    return Room(sizes.sizes, sizes.budget - fixed), fixed
+
+
+def _write(folder: Path, shards: list[layout.Shard], config: dict[str, Any], parameters: int, emit: Emit) -> None:
+    expected = {shard.name: shard.size for shard in shards}
+    layout.write_weights(folder, shards, parameters, lambda amount, layer: emit("advance", amount=amount, note=layer))
+    save_config(config, folder / "config.json")
+    try:
+        load_model(folder, lazy=True)  # headers alone, but every name and shape
+    except ValueError as error:
+        raise EngineError(
+            "mlx-lm cannot read what was written.", str(error)[:400], "This is a fault of pajamas."
+        ) from error
+    for name, size in expected.items():
+        if (found := (folder / name).stat().st_size) != size:
+            raise EngineError(f"{name} has {found:,} bytes instead of {size:,}.", "", "Run it again.")
+
+
+def _tensors(
+    shards: list[layout.Shard], choices: Choices, shapes: Mapping[str, tuple[int, ...]], missed: Mapping[str, Choice]
+) -> list[list[Any]]:
+    """As `Result.tensors`: a quantized layer's weight, scales and biases are one tensor of the weight's own shape."""
+    found: dict[str, list[Any]] = {}
+    for shard in shards:
+        for name, array in shard.arrays.items():
+            layer, _, part = name.rpartition(".")
+            choice = choices.get(layer)
+            if choice is None or part not in ("weight", "scales", "biases"):
+                wanted = str(missed[layer]) if part == "weight" and layer in missed else None
+                found[name] = [name, list(array.shape), _type(array), array.nbytes, wanted]
+            elif (key := f"{layer}.weight") in found:
+                found[key][3] += array.nbytes
+            else:
+                wanted = str(missed[layer]) if layer in missed else None
+                found[key] = [key, list(shapes[layer]), str(choice), array.nbytes, wanted]
+    return list(found.values())
+
+
+def _type(array: Any) -> str:
+    return str(array.dtype).rpartition(".")[2]

@@ -1,0 +1,140 @@
+"""Whether the engine survives a model: tried in a child process, once for each state of its files.
+
+Headers can be sound, and the model still end the process: MLX computes in threads of its own, where an exception is the
+end. The child loads the model, computes two tokens and one more, and says what came of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from pajamas.errors import EngineError, ModelFileError, NotEnoughMemory, PajamasError, error_class
+from pajamas_mlx import engine
+from pajamas_mlx.session.facts import Facts
+
+_TIMEOUT = 180.0
+_SLOWEST_DISK = 20e6  # bytes a second
+_MARK = "pajamas-answer:"
+
+
+def check_once(facts: Facts, device: str, compute_dtype: str | None) -> None:
+    """Raise what the trial finds; a good end is remembered for the same files, by their sizes and times of change.
+
+    Raises:
+        NotEnoughMemory: the weights are larger than the machine's memory.
+        ModelFileError: the engine refuses the model, or dies of it.
+        UnsupportedFeature: it cannot be computed in that type.
+    """
+    _check_memory(facts, compute_dtype)
+    mark = _folder() / _key(facts, device, compute_dtype)
+    if mark.is_file():
+        return
+    request = {"folder": str(facts.folder), "device": device, "compute_dtype": compute_dtype}
+    answer = _run(request, _TIMEOUT + facts.size / _SLOWEST_DISK)
+    if error := answer.get("error"):
+        raise error_class(error[0])(*error[1:])
+    if why := answer.get("refused") or answer.get("died"):
+        raise ModelFileError(
+            f"MLX cannot load {facts.folder}.", str(why)[:500], "It is damaged, or needs a newer mlx-lm: get it again."
+        )
+    try:
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    except OSError:  # a cache that cannot be written costs the next load two seconds
+        return
+
+
+def _check_memory(facts: Facts, compute_dtype: str | None) -> None:
+    """A process that asks for more than there is may be killed without a word."""
+    needed = facts.size
+    if compute_dtype == "float32":
+        needed = sum(entry.size * (2 if entry.dtype in ("F16", "BF16") else 1) for entry in facts.tensors.values())
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > there:
+        raise NotEnoughMemory(
+            f"{facts.folder} is too large for this machine.",
+            f"Its weights take {needed / 1e9:.1f} GB, and there are {there / 1e9:.1f} GB.",
+            "Use a smaller scheme or model.",
+        )
+
+
+def _folder() -> Path:
+    import platformdirs
+
+    return platformdirs.user_cache_path("pajamas") / "mlx-checked"
+
+
+def _key(facts: Facts, device: str, compute_dtype: str | None) -> str:
+    states = []
+    for name in ("config.json", *facts.files):
+        status = (facts.folder / name).stat()
+        states.append((name, status.st_size, status.st_mtime_ns))
+    known = [
+        engine.version(),
+        importlib.metadata.version("mlx"),
+        str(facts.folder.resolve()),
+        states,
+        device,
+        compute_dtype,
+    ]
+    return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:32]
+
+
+def _run(request: dict[str, Any], timeout: float) -> dict[str, Any]:
+    # -P: a file of the current folder must not pass for a module of the standard library.
+    command = [sys.executable, "-P", "-m", __name__]
+    try:
+        done = subprocess.run(
+            command, input=json.dumps(request).encode(), capture_output=True, timeout=timeout, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return {"died": f"it does not answer within {timeout:.0f} seconds"}
+    except OSError as error:
+        raise EngineError(f"{sys.executable} cannot be started.", str(error), "Mend the installation.") from error
+    for line in reversed(done.stdout.decode("utf-8", "replace").splitlines()):
+        if line.startswith(_MARK):
+            answer: dict[str, Any] = json.loads(line.removeprefix(_MARK))
+            return answer
+    log = " ".join(done.stderr.decode("utf-8", "replace").split())[-300:]
+    return {"died": f"it dies of it: {_ending(done.returncode)} {log}"}
+
+
+def _ending(code: int) -> str:
+    try:
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    except ValueError:
+        return f"signal {-code}"
+
+
+def _try(request: dict[str, Any]) -> dict[str, Any]:
+    """In the child. Only whether it can be computed counts: numbers are judged where they are used."""
+    from pajamas_mlx.session.model import Model
+
+    def work() -> None:
+        model = Model(Path(request["folder"]), request["compute_dtype"])
+        cache = model.new_cache()
+        model.logits([0, 1 % model.vocabulary_size], cache)
+        model.logits([0], cache)
+
+    try:
+        engine.compute(request["device"], work)
+    except PajamasError as error:
+        return {"error": [type(error).__name__, error.what, error.why, error.fix]}
+    except Exception as error:  # mlx-lm raises anything for a config that it does not expect
+        return {"refused": f"{type(error).__name__}: {error}"}
+    return {}
+
+
+if __name__ == "__main__":
+    answer = _try(json.load(sys.stdin))
+    sys.stdout.write(f"\n{_MARK}{json.dumps(answer)}\n")
+    sys.stdout.flush()
+    os._exit(0)  # the engine's own shutdown has nothing to add

@@ -1,0 +1,38 @@
+"""From a folder to a session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pajamas.errors import ModelFileError
+from pajamas_mlx import engine, parameters
+from pajamas_mlx.session.checkup import check_once
+from pajamas_mlx.session.facts import read_facts
+from pajamas_mlx.session.session import MLXSession
+
+if TYPE_CHECKING:
+    from pajamas.types import Artifact, LoadOptions
+
+
+def load(artifact: Artifact, options: LoadOptions) -> MLXSession:
+    """Load a folder in mlx-lm's layout, quantized or not, or a plain Hugging Face one.
+
+    Before its weights the folder is checked twice: strictly by its headers, and (once for each state of its files) in a
+    child process, so that a damaged one is an error and not the end of this process.
+
+    Raises:
+        ModelFileError: the folder is missing, damaged or hostile, or no whole model.
+        EngineMissing: MLX or mlx-lm is not installed or does not load.
+        DeviceNotFound: the device is not here.
+        UnsupportedModel: mlx-lm does not know its kind, or its tokenizer is of an unknown one.
+        UnsupportedFeature, UsageError: an option that cannot be honoured.
+        NotEnoughMemory: the weights are larger than the memory.
+    """
+    engine.engine()
+    facts = read_facts(artifact.path)
+    chosen = parameters.resolve(options, facts.trained_context, rotary=facts.rotary)
+    try:
+        check_once(facts, chosen.device, chosen.compute_dtype)
+        return MLXSession(facts, chosen)
+    except OSError as error:
+        raise ModelFileError(f"{artifact.path} was there and is gone.", str(error), "Check the path.") from error

@@ -1,0 +1,93 @@
+"""A loaded model: tokens in, logits out. To be used by the engine's thread only (see `engine.compute`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pajamas.errors import UnsupportedFeature
+from pajamas_mlx import engine
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Model:
+    """Weights, in memory once this returns. `compute_dtype` as in `LoadOptions`.
+
+    Scales and biases of quantized weights are cast as all other floating tensors are; their integers stay.
+
+    Raises:
+        UnsupportedFeature: the model computes in another type all the same.
+        Exception: whatever mlx-lm raises for a folder that it cannot load.
+    """
+
+    def __init__(self, folder: Path, compute_dtype: str | None) -> None:
+        self._engine = engine.engine()
+        mx = self._engine.mx
+        self._network, _ = self._engine.models.load_model(folder, lazy=True)
+        if compute_dtype is not None:
+            self._cast(getattr(mx, compute_dtype), everything=compute_dtype == "float32")
+        # Known from the shapes; nothing is computed.
+        logits = self._network(mx.array([[0]]), cache=self.new_cache())
+        self.vocabulary_size: int = logits.shape[-1]
+        if compute_dtype is not None and logits.dtype != getattr(mx, compute_dtype):
+            raise UnsupportedFeature(
+                f"This model cannot be computed in {compute_dtype}.",
+                f"Cast to it, mlx-lm's code for it still computes in {logits.dtype}.",
+                "Leave compute_dtype out.",
+            )
+        mx.eval(self._network.parameters())
+        self.size = sum(array.nbytes for _, array in self._tensors())
+
+    def new_cache(self) -> list[Any]:
+        """An empty key/value cache, or whatever the model has in its place, a part for each layer."""
+        caches: list[Any] = self._engine.caches.make_prompt_cache(self._network)
+        return caches
+
+    def advance(self, tokens: Sequence[int], cache: list[Any]) -> None:
+        """Put tokens into the cache. The output layer is not computed: nothing asks for its result."""
+        self._network(self._engine.mx.array([tokens]), cache=cache)
+        self._engine.mx.eval([part.state for part in cache])
+        self._engine.mx.clear_cache()
+
+    def logits(self, tokens: Sequence[int], cache: list[Any]) -> NDArray[np.float32]:
+        """Of the token after the last one, float32 [vocabulary]; the tokens go into the cache."""
+        import numpy as np
+
+        mx = self._engine.mx
+        row = self._network(mx.array([tokens]), cache=cache)[0, -1].astype(mx.float32)
+        mx.eval(row, [part.state for part in cache])
+        return np.array(row)
+
+    def log_probabilities(self, tokens: Sequence[int], cache: list[Any], first: int) -> NDArray[np.float32]:
+        """Log-softmax in float32 after each token from `first` on, [len(tokens) - first, vocabulary]."""
+        import numpy as np
+
+        mx = self._engine.mx
+        rows = self._network(mx.array([tokens]), cache=cache)[0, first:].astype(mx.float32)
+        rows = rows - mx.logsumexp(rows, axis=-1, keepdims=True)
+        mx.eval(rows, [part.state for part in cache])
+        return np.array(rows)
+
+    def free(self) -> None:
+        """Give the memory back."""
+        self._network = None
+        self._engine.mx.clear_cache()
+
+    def _cast(self, dtype: Any, *, everything: bool) -> None:
+        """As `mlx_lm.convert --dtype` does; for float32 also those few that some models keep in their own type."""
+        mx = self._engine.mx
+        kept = None if everything else getattr(self._network, "cast_predicate", None)
+
+        def cast(name: str, array: Any) -> Any:
+            floating = mx.issubdtype(array.dtype, mx.floating)
+            return array.astype(dtype) if floating and (kept is None or kept(name)) else array
+
+        self._network.load_weights([(name, cast(name, array)) for name, array in self._tensors()])
+
+    def _tensors(self) -> list[tuple[str, Any]]:
+        found: list[tuple[str, Any]] = self._engine.trees.tree_flatten(self._network.parameters())
+        return found

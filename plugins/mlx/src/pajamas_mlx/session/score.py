@@ -1,0 +1,40 @@
+"""Log-probabilities of the next token over a window of text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pajamas_mlx import engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pajamas_mlx.session.model import Model
+
+_LOGITS_BYTES = 64 << 20
+_PIECE_BYTES = 4 << 20
+_MOST_ROWS, _LEAST_ROWS = 512, 32
+
+
+def blocks(model: Model, device: str, tokens: list[int], first: int) -> Iterator[NDArray[np.float32]]:
+    """float32 [rows, vocabulary] for positions `first` on, the rows in order; a window has a cache of its own.
+
+    The window is computed in parts of at most 64 MiB of log-probabilities (at least 32 rows), cut at the same places
+    whatever `first` is, because rounding depends on what is computed together. A block is at most 4 MiB, or one row.
+    """
+    count = max(_LEAST_ROWS, min(_MOST_ROWS, _LOGITS_BYTES // (4 * model.vocabulary_size)))
+    count = 1 << (count.bit_length() - 1)
+    cache = model.new_cache()
+    for begin in range(0, len(tokens), count):
+        part = tokens[begin : begin + count]
+        if begin + len(part) <= first:
+            engine.compute(device, lambda part=part: model.advance(part, cache))  # type: ignore[misc]  # mypy infers no default
+            continue
+        skipped = max(0, first - begin)
+        rows = engine.compute(device, lambda part=part, skipped=skipped: model.log_probabilities(part, cache, skipped))  # type: ignore[misc]  # as above
+        piece = max(1, _PIECE_BYTES // rows[0].nbytes)
+        for start in range(0, len(rows), piece):
+            yield rows[start : start + piece]

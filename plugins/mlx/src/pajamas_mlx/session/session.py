@@ -1,0 +1,195 @@
+"""A model in MLX, ready to answer and to score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pajamas.errors import ContextOverflow, EngineError, UsageError
+from pajamas.session import BaseSession
+from pajamas.types import Chunk, GenerateRequest, MemoryUse
+from pajamas_mlx import engine
+from pajamas_mlx.session import prompt_cache, score
+from pajamas_mlx.session.answer import Answer
+from pajamas_mlx.session.features import FEATURES
+from pajamas_mlx.session.json_mask import Guide
+from pajamas_mlx.session.model import Model
+from pajamas_mlx.session.sampler import Sampler
+from pajamas_mlx.session.sequence import Sequence
+from pajamas_mlx.session.turn import Stream, Turn
+from pajamas_mlx.session.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pajamas_mlx.parameters import Parameters
+    from pajamas_mlx.session.facts import Facts
+
+
+class MLXSession(BaseSession):
+    """`pajamas.types.Session`. One caller at a time: another thread waits until a stream has ended or is closed."""
+
+    backend = "mlx"
+    features = FEATURES
+
+    def __init__(self, facts: Facts, parameters: Parameters) -> None:
+        self._facts = facts
+        self._parameters = parameters
+        self._turn = Turn()
+        self._closed = False
+        self.architecture = facts.architecture
+        self.context_length = parameters.context_length
+        self.default_sampling = facts.default_sampling
+        device, dtype = parameters.device, parameters.compute_dtype
+        self._model = engine.compute(device, lambda: Model(facts.folder, dtype))
+        self._vocabulary = Vocabulary(facts.folder, facts.end_tokens, self._model.vocabulary_size)
+        self._sequence = Sequence(self._model, device, parameters.chunk)
+        self.chat_template = self._vocabulary.chat_template
+        self.special_tokens: Mapping[str, str] = self._vocabulary.special_tokens
+
+    @property
+    def memory(self) -> MemoryUse:  # type: ignore[override]  # read-only in the protocol, an attribute in the base
+        """Weights, and the key/value cache as far as it has grown. MLX tells its scratch memory for all sessions of a
+        process only: it is not counted.
+        """
+        kept = sum(part.nbytes for part in self._sequence.cache)
+        return MemoryUse(weights=self._model.size, kv_cache=kept, compute=0)
+
+    def tokenize(self, text: str, *, add_special: bool = True, parse_special: bool = True) -> list[int]:
+        self._check_open()
+        return self._vocabulary.tokenize(text, add_special=add_special, parse_special=parse_special)
+
+    def detokenize(self, token_ids: list[int]) -> str:
+        self._check_open()
+        return self._vocabulary.detokenize(token_ids)
+
+    def generate(self, request: GenerateRequest) -> Stream[Chunk]:
+        """A lazy stream, a chunk a token; `close` frees the session at once.
+
+        With a seed the same request gives the same answer in any state of the session: only what makes no difference
+        to the last bit is reused of an earlier prompt. The window of the penalties is 64 tokens, prompt included.
+
+        Raises:
+            ContextOverflow: prompt and one token do not fit the context; nothing was computed.
+            UsageError: an option or a schema that makes no sense.
+            UnsupportedFeature: the request asks for what MLX has not, or the schema for what cannot be enforced.
+            EngineError: this thread has a stream open, or the engine fails.
+        """
+        self._turn.check()
+        self._check_open()
+        self.refuse_unsupported(request)
+        prompt = self._prompt(request)
+        room = self.context_length - len(prompt)
+        if room < 1:
+            raise ContextOverflow(
+                f"The prompt has {len(prompt):,} tokens.",
+                f"The context holds {self.context_length:,}, and the answer needs at least one.",
+                "Shorten the prompt, or load with a longer context.",
+            )
+        limit = room if request.max_tokens is None else min(room, request.max_tokens)
+        sampler = Sampler(
+            request.sampling,
+            self._model.vocabulary_size,
+            prompt=prompt,
+            forbidden=self._vocabulary.end_tokens if request.ignore_eos else (),
+            mask=self._guide.mask(request.json_schema) if request.json_schema is not None else None,
+        )
+        return Stream(
+            self._turn,
+            lambda: Answer(self._vocabulary, self._open_sequence(), sampler, request, prompt, limit).chunks(),
+            self.cancel,
+        )
+
+    def score(self, token_ids: list[int], first: int = 0) -> Stream[NDArray[np.float32]]:
+        """As `Session.score`; one window, which must fit the context. A block is at most 4 MiB (or one row).
+
+        Raises:
+            ContextOverflow: the window does not fit.
+            UsageError: a token or `first` out of range.
+        """
+        self._turn.check()
+        self._check_open()
+        self._vocabulary.check(token_ids)
+        if len(token_ids) > self.context_length:
+            raise ContextOverflow(
+                f"The window has {len(token_ids):,} tokens.", f"The context holds {self.context_length:,}.", "Split it."
+            )
+        if not 0 <= first < len(token_ids):
+            raise UsageError(f"Position {first} is not in the window.", f"It has {len(token_ids):,} tokens.", "")
+        tokens = list(token_ids)
+        return Stream(
+            self._turn,
+            lambda: score.blocks(self._open_sequence().model, self._parameters.device, tokens, first),
+            self.cancel,
+        )
+
+    def save_prompt_cache(self, path: Path) -> None:
+        """Write what is computed of the last prompt and its answer.
+
+        Raises:
+            UsageError: there is nothing yet.
+            EngineError: the file cannot be written.
+        """
+        with self._turn:
+            prompt_cache.save(self._open_sequence(), self._parameters.device, path, self._fingerprint)
+
+    def load_prompt_cache(self, path: Path) -> int:
+        """As `Session.load_prompt_cache`.
+
+        Raises:
+            ModelFileError: it is damaged, or no prompt cache.
+            UsageError: another model, compute type or engine version made it.
+            ContextOverflow: it is longer than this session's context.
+        """
+        with self._turn:
+            return prompt_cache.load(
+                self._open_sequence(), self._parameters.device, path, self._fingerprint, self.context_length
+            )
+
+    def cancel(self) -> None:
+        """End the answer that is being computed, from any thread: its last chunk says "cancelled"."""
+        self._sequence.cancelled.set()
+
+    def close(self) -> None:
+        """Free the model. An answer that is open is closed; one that another thread computes is cancelled first."""
+        if self._closed:
+            return
+        self._turn.end_stream()
+        with self._turn:
+            self._closed = True
+            self._sequence.clear()
+            engine.compute(self._parameters.device, self._model.free)
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return prompt_cache.fingerprint(self._facts, self._parameters.compute_dtype)
+
+    @cached_property
+    def _guide(self) -> Guide:
+        return Guide(self._vocabulary)
+
+    def _prompt(self, request: GenerateRequest) -> list[int]:
+        if request.max_tokens is not None and request.max_tokens < 0:
+            raise UsageError(f"max_tokens {request.max_tokens} makes no sense.", "It must be at least 0.", "")
+        if request.logprobs is not None and request.logprobs < 0:
+            raise UsageError(f"{request.logprobs} log-probabilities make no sense.", "It must be at least 0.", "")
+        if request.token_ids is not None:
+            prompt = list(request.token_ids)
+            self._vocabulary.check(prompt)
+        else:
+            prompt = self._vocabulary.prompt_tokens(request.prompt or "")
+        if not prompt:
+            raise UsageError("The prompt is empty.", "The model needs a token to go on from.", "Write something.")
+        return prompt
+
+    def _open_sequence(self) -> Sequence:
+        self._check_open()
+        self._sequence.cancelled.clear()
+        return self._sequence
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EngineError("This session is closed.", "Its model is no longer in memory.", "Load it again.")

@@ -1,0 +1,86 @@
+"""Whose turn it is: one caller at a time uses a session."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, Generic, TypeVar
+
+from pajamas.errors import EngineError
+
+T = TypeVar("T")
+
+
+class Turn:
+    """A lock that a stream holds from its first item to its end, and that tells its own thread from others."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._owner: int | None = None
+        self._stream: Callable[[], Stream[Any] | None] = lambda: None
+
+    def check(self) -> None:
+        """Refuse to wait for oneself.
+
+        Raises:
+            EngineError: this thread has a stream open.
+        """
+        if self._owner == threading.get_ident():
+            raise EngineError(
+                "This session is busy.",
+                "An answer of it is still open in this thread.",
+                "Read it to its end, or close it.",
+            )
+
+    def take(self, stream: Callable[[], Stream[Any] | None] = lambda: None) -> None:
+        """Wait for the turn; `stream` is a weak reference to the one that takes it, if it is a stream."""
+        self.check()
+        self._lock.acquire()
+        self._owner = threading.get_ident()
+        self._stream = stream
+
+    def leave(self) -> None:
+        self._owner = None
+        self._lock.release()
+
+    def end_stream(self) -> None:
+        """Close the stream that has the turn, whichever thread has opened it."""
+        stream = self._stream()
+        if stream is not None:
+            stream.close()
+
+    def __enter__(self) -> None:
+        self.take()
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+
+
+class Stream(Generic[T]):
+    """An iterator that takes the turn at its first item and leaves it when it ends, is closed or is forgotten."""
+
+    def __init__(self, turn: Turn, items: Callable[[], Iterator[T]], cancel: Callable[[], None]) -> None:
+        self._items = _in_turn(turn, items, weakref.ref(self))
+        self._cancel = cancel
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        return next(self._items)
+
+    def close(self) -> None:
+        """Free the session at once; from another thread, as soon as the engine has computed its token."""
+        try:
+            self._items.close()
+        except ValueError:  # "generator already executing"
+            self._cancel()
+
+
+def _in_turn(turn: Turn, items: Callable[[], Iterator[T]], stream: Callable[[], Stream[T] | None]) -> Generator[T]:
+    turn.take(stream)
+    try:
+        yield from items()
+    finally:
+        turn.leave()

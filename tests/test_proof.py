@@ -1,0 +1,203 @@
+"""From a conversion to its proof: `convert --validate`, the receipt's figures, and measuring them again."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+
+import pytest
+
+import cliprogram
+import pajamas
+from pajamas.errors import ModelFileError, UsageError
+
+
+@pytest.fixture(scope="module")
+def proven(tmp_path_factory):
+    """Q4_K_M of `tiny`, converted and measured."""
+    folder = tmp_path_factory.mktemp("proven")
+    return pajamas.run("convert", model="tiny", output=folder, precision="q4_k_m", validate=True)
+
+
+@pytest.fixture
+def copy(proven, tmp_path):
+    """A copy of that folder, to be changed."""
+    return shutil.copytree(proven.folder, tmp_path / "copy")
+
+
+def read(folder):
+    return json.loads((folder / "manifest.json").read_text())
+
+
+def measured_of(folder):
+    return read(folder)["artifacts"][0]["validation"]
+
+
+def rewrite(folder, change):
+    manifest = read(folder)
+    change(manifest["artifacts"][0]["validation"])
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def wrong(result):
+    return {check.what: check for check in result.checks if not check.ok}
+
+
+def test_a_conversion_is_measured_and_recorded_and_written_up(proven):
+    assert proven.validation.status == "pass"
+    assert 0 < proven.validation.perplexity_increase < 5
+    (page,) = proven.validation.reports
+    assert page == proven.folder / "report/tiny-q4_k_m/index.html"
+    assert "PASS" in page.read_text()
+    recorded = measured_of(proven.folder)
+    figure = recorded["metrics"]["perplexity"]
+    assert figure["value"] == proven.validation.finding("perplexity").value
+    assert (figure["details"]["text"], figure["details"]["windows"], len(figure["details"]["text_sha256"])) == (
+        "eval.jsonl",
+        22,
+        64,
+    )
+    assert recorded["metrics"]["kld"]["details"]["quantiles"]["50"] > 0
+    assert recorded["metrics"]["verdict"]["details"]["thresholds"] == {"increase": 5.0, "divergence": 0.1}
+    assert (recorded["status"], recorded["metrics"]["perplexity-original"]["details"]["model"]) == ("pass", "BF16")
+    assert recorded["engine"].startswith("llama.cpp") and recorded["engine_version"] and recorded["pajamas_version"]
+    assert "loss_by_position" not in figure["details"]  # series belong in the report
+
+
+def test_measuring_again_agrees(proven):
+    result = pajamas.run("verify", path=proven.folder, deep=True)
+
+    assert wrong(result) == {}
+    assert {"verdict", "sha256 of the text", "measured perplexity", "measured kld"} <= {c.what for c in result.checks}
+
+
+def test_figures_that_are_not_the_artifacts_are_found(copy):
+    def beautify(validation):
+        validation["metrics"]["perplexity"]["value"] *= 0.98
+        validation["metrics"]["perplexity"]["details"]["text_sha256"] = "0" * 64
+        validation["status"] = "unresolved"
+
+    rewrite(copy, beautify)
+
+    found = wrong(pajamas.run("verify", path=copy, deep=True))
+
+    assert set(found) == {"measured perplexity", "sha256 of the text", "verdict"}
+    assert pajamas.run("verify", path=copy).ok  # which measures nothing
+
+
+def test_a_receipt_that_was_spoilt_by_hand_is_an_error(copy):
+    rewrite(copy, lambda validation: validation["request"].update(colour="red"))
+    with pytest.raises(UsageError, match="colour"):
+        pajamas.run("verify", path=copy, deep=True)
+    rewrite(copy, lambda validation: validation["metrics"]["kld"].update(value="low"))
+    with pytest.raises(ModelFileError, match="damaged"):
+        pajamas.run("verify", path=copy)
+
+
+def test_an_artifact_that_was_never_measured_is_not_verified_deeply(tmp_path):
+    pajamas.run("convert", model="tiny", output=tmp_path, precision="q8_0")
+
+    (check,) = wrong(pajamas.run("verify", path=tmp_path, deep=True)).values()
+
+    assert "not recorded" in check.found
+
+
+def test_a_text_that_is_gone_is_named(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("The cat sat on the mat, and the dog lay by the door. " * 120)
+    made = pajamas.run(
+        "convert", model="tiny", output=tmp_path / "out", precision="q8_0", validate=True,
+        validation={"text": text, "metrics": "perplexity", "options": {"windows": 2}},
+    )  # fmt: skip
+    assert measured_of(made.folder)["request"]["text"] == str(text)
+    assert wrong(pajamas.run("verify", path=made.folder, deep=True)) == {}
+    text.unlink()
+
+    (check,) = wrong(pajamas.run("verify", path=made.folder, deep=True)).values()
+
+    assert (check.what, check.found) == (f"text {text}", "missing")
+
+
+@pytest.mark.parametrize(
+    ("request_", "why"),
+    [
+        ({"metrics": "perplexity,kld,samples", "options": {"windows": 3}}, "of 5,610 tokens, and this one is of 765"),
+        ({"metrics": "perplexity"}, "that has kld"),
+    ],
+)
+def test_a_quick_look_does_not_replace_a_measurement(copy, caplog, request_, why):
+    before = measured_of(copy)
+
+    with caplog.at_level(logging.WARNING):
+        result = pajamas.run("validate", quantized=copy / "gguf/tiny-q4_k_m.gguf", **request_)
+
+    assert result.manifest_path is None
+    assert measured_of(copy) == before
+    assert why in caplog.text
+
+
+def test_a_receipt_is_not_completed_for_another_file(copy, proven, caplog):
+    other = pajamas.run("convert", model="tiny", output=copy.parent / "other", precision="q8_0")
+    (copy / "gguf/tiny-q4_k_m.gguf").write_bytes(other.gguf_path.read_bytes())
+    before = measured_of(copy)
+
+    with caplog.at_level(logging.WARNING):
+        pajamas.run("validate", quantized=copy / "gguf/tiny-q4_k_m.gguf", metrics="perplexity,kld")
+
+    assert measured_of(copy) == before
+    assert "not the file that its receipt describes" in caplog.text
+
+
+def test_nothing_is_recorded_where_that_is_not_wanted_or_the_original_is_another(copy, tiny_ladder):
+    before = measured_of(copy)
+    quantized = copy / "gguf/tiny-q4_k_m.gguf"
+
+    for options in ({"record": False}, {"original": tiny_ladder["f16"]}, {"alone": True}):
+        result = pajamas.run("validate", quantized=quantized, metrics="perplexity", **options)
+        assert result.manifest_path is None
+
+    assert measured_of(copy) == before
+
+
+def test_what_cannot_be_measured_is_refused_before_the_work(tmp_path):
+    with pytest.raises(UsageError, match="--dry-run"):
+        pajamas.run("convert", model="tiny", output=tmp_path / "out", validate=True, dry_run=True)
+    with pytest.raises(UsageError, match="cannot be read"):
+        validation = {"text": tmp_path / "none.txt"}
+        pajamas.run("convert", model="tiny", output=tmp_path / "out", validate=True, validation=validation)
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_artifact_that_cannot_be_measured_is_kept(tmp_path):
+    text = tmp_path / "short.txt"
+    text.write_text("Too short.")
+
+    result = pajamas.run("convert", model="tiny", output=tmp_path / "out", validate=True, validation={"text": text})
+
+    assert result.gguf_path.is_file()
+    assert "too short" in result.validation_failures["gguf"].what
+    assert result.validation is None
+
+
+def test_the_program_says_it_and_exits_with_the_verdict(tmp_path):
+    options = ["--model", "tiny", "--precision", "q2_k", "--profile", "balanced", "--output", tmp_path, "--validate"]
+    done = cliprogram.run("convert", *options, "--validation-windows", "8", home=tmp_path)
+    printed = done.stdout.decode()
+
+    assert done.returncode == 5, done.stderr.decode()
+    assert "FAIL (> 5 %" in printed and "Perplexity (Q2_K):" in printed
+    assert str(tmp_path / "report/tiny-q2_k/index.html") in printed
+
+    done = cliprogram.run("verify", "--deep", tmp_path, home=tmp_path)
+
+    assert done.returncode == 0, done.stdout.decode()
+    assert b"measured kld" in done.stdout
+
+
+def test_options_of_a_validation_that_nobody_asked_for_are_refused(tmp_path):
+    done = cliprogram.run("convert", "--model", "tiny", "--validation-windows", "8", home=tmp_path)
+
+    assert done.returncode == 2
+    assert b"--validate" in done.stderr
