@@ -138,23 +138,30 @@ class Bench:
         return count / (time.perf_counter() - began)
 
 
-def measure(ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {name: [] for name in ways}
+def measure(ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[tuple[float, float]]]:
+    """For each round tokens per second, and seconds of CPU time of the whole call."""
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     order = list(ways)
     for number in range(rounds):
         random.Random(number).shuffle(order)
         for name in order:
-            found[name].append(ways[name]())
-            sys.stderr.write(f"round {number + 1}: {name} {found[name][-1]:.2f} tokens/s\n")
+            before = time.process_time()
+            speed = ways[name]()
+            found[name].append((speed, time.process_time() - before))
+            sys.stderr.write(f"round {number + 1}: {name} {speed:.2f} tokens/s\n")
     return found
 
 
-def show(found: dict[str, list[float]], base: str) -> None:
-    for name, speeds in found.items():
-        ratios = sorted(speed / other for speed, other in zip(speeds, found[base], strict=True))
+def show(found: dict[str, list[tuple[float, float]]], base: str, tokens: dict[str, int]) -> None:
+    """Medians, with the ratio to `base`: by the clock, and by CPU time a token, which other processes disturb less."""
+    for name, runs in found.items():
+        pairs = list(zip(runs, found[base], strict=True))
+        ratios = sorted(one[0] / other[0] for one, other in pairs)
+        share = tokens.get(name, 1)
+        cpu = statistics.median(share * other[1] / one[1] for one, other in pairs)
         sys.stdout.write(
-            f"{name:28} {statistics.median(speeds):8.2f} tokens/s   {statistics.median(ratios):6.3f} x {base}"
-            f"   ({ratios[0]:.3f} to {ratios[-1]:.3f})\n"
+            f"{name:24} {statistics.median(run[0] for run in runs):8.2f} tokens/s {statistics.median(ratios):6.3f} x "
+            f"{base} ({ratios[0]:.3f} to {ratios[-1]:.3f}), by CPU time {cpu:.3f}\n"
         )
 
 
@@ -180,14 +187,14 @@ def main() -> None:
     for way in ways.values():  # to warm up
         way()
     sys.stdout.write(f"{bench.path.name}, {bench.threads} threads, {options.tokens} tokens\n")
-    show(measure(ways, options.rounds), "bare loop")
+    show(measure(ways, options.rounds), "bare loop", {"pajamas, 4 at once": 4, "pajamas, 8 at once": 8})
     if options.long_rounds:
         ways = {
             "create_completion": bench.completion,
             "its defaults": lambda: bench.completion(defaults=True),
             "pajamas, 1,000 tokens": bench.answer,
         }
-        show(measure(ways, options.long_rounds), "create_completion")
+        show(measure(ways, options.long_rounds), "create_completion", {})
 
 
 if __name__ == "__main__":

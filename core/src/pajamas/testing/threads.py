@@ -28,8 +28,9 @@ class Threads(Group):
     """Requests from several threads."""
 
     def test_threads_do_not_disturb_each_other(self, session: Session) -> None:
-        """Where `parallel` is declared, several threads are answered at once, each as if it were alone. Where `exact`
-        is declared too, this holds for exact requests; others may take the second best token where two are as good.
+        """Where `parallel` is declared, several threads are answered at once, each as if it were alone.
+
+        Where `exact` is declared too, this holds for exact requests; others may differ where two tokens are as likely.
         """
         if Feature.PARALLEL not in session.features:
             pytest.skip(UNDECLARED)
