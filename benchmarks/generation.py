@@ -108,7 +108,7 @@ class Bench:
             thread.join()
         return callers * (self.count - 1) / seconds
 
-    def completion(self, defaults: bool = False, count: int = 1000) -> float:
+    def completion(self, count: int, defaults: bool = False) -> float:
         """llama-cpp-python's own: tokens over the whole time of the call."""
         import llama_cpp
 
@@ -127,7 +127,7 @@ class Bench:
             pass
         return count / (time.perf_counter() - began)
 
-    def answer(self, count: int = 1000) -> float:
+    def answer(self, count: int) -> float:
         """The same by pajamas, prompt included."""
         request = GenerateRequest(
             token_ids=PROMPT, sampling=GREEDY, max_tokens=count, ignore_eos=True, cache_prompt=False
@@ -173,7 +173,8 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--long-rounds", type=int, default=3)
+    parser.add_argument("--long-rounds", type=int, default=3, help="of long answers, beside create_completion's")
+    parser.add_argument("--long-tokens", type=int, default=1000)
     options = parser.parse_args()
     bench = Bench(options.model or make(options.shape, options.folder), options.threads, options.tokens)
     ways: dict[str, Callable[[], float]] = {
@@ -184,15 +185,16 @@ def main() -> None:
         "pajamas, 4 at once": lambda: bench.concurrent(4),
         "pajamas, 8 at once": lambda: bench.concurrent(8),
     }
-    for way in ways.values():  # to warm up
-        way()
     sys.stdout.write(f"{bench.path.name}, {bench.threads} threads, {options.tokens} tokens\n")
-    show(measure(ways, options.rounds), "bare loop", {"pajamas, 4 at once": 4, "pajamas, 8 at once": 8})
+    if options.rounds:
+        for way in ways.values():  # to warm up
+            way()
+        show(measure(ways, options.rounds), "bare loop", {"pajamas, 4 at once": 4, "pajamas, 8 at once": 8})
     if options.long_rounds:
         ways = {
-            "create_completion": bench.completion,
-            "its defaults": lambda: bench.completion(defaults=True),
-            "pajamas, 1,000 tokens": bench.answer,
+            "create_completion": lambda: bench.completion(options.long_tokens),
+            "its defaults": lambda: bench.completion(options.long_tokens, defaults=True),
+            f"pajamas, {options.long_tokens:,} tokens": lambda: bench.answer(options.long_tokens),
         }
         show(measure(ways, options.long_rounds), "create_completion", {})
 

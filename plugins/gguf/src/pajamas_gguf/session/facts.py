@@ -31,6 +31,10 @@ class Facts:
     data_offset: int
     positions: int | None
     """The longest possible context in tokens, where positions are learned vectors (GPT-2, BERT)."""
+    special_tokens: Mapping[str, str]
+    """Texts of the tokens that templates name; one that the file does not state is left out."""
+    end_tokens: frozenset[int] | None = None
+    """Tokens that end an answer, if an earlier load has found them out."""
 
     @property
     def trained_context(self) -> int:
@@ -42,18 +46,6 @@ class Facts:
     def chat_template(self) -> str | None:
         found = self.metadata.get("tokenizer.chat_template")
         return found if isinstance(found, str) else None
-
-    @property
-    def special_tokens(self) -> dict[str, str]:
-        """Texts of the tokens that templates name; one that the file does not state is left out."""
-        texts = self.metadata.get("tokenizer.ggml.tokens", ())
-        defaults = _SENTENCEPIECE if self.metadata.get("tokenizer.ggml.model") == "llama" else {}
-        found = {}
-        for name in _NAMES:
-            token = self.metadata.get(f"tokenizer.ggml.{_KEYS[name]}_token_id", defaults.get(name))
-            if isinstance(token, int) and 0 <= token < len(texts):
-                found[f"{name}_token"] = texts[token]
-        return found
 
     @property
     def default_sampling(self) -> Sampling:
@@ -94,4 +86,15 @@ def read_facts(path: Path) -> Facts:
         )
     positions = next((tensor.shape[0] for tensor in header.tensors if tensor.name == _POSITIONS and tensor.shape), None)
     parts = tuple(path.with_name(name) for name in split_names(path.name))
-    return Facts(parts, header.metadata, header.data_offset, positions)
+    return Facts(parts, header.metadata, header.data_offset, positions, _special_tokens(header.metadata))
+
+
+def _special_tokens(metadata: Mapping[str, Any]) -> dict[str, str]:
+    texts = metadata.get("tokenizer.ggml.tokens", ())
+    defaults = _SENTENCEPIECE if metadata.get("tokenizer.ggml.model") == "llama" else {}
+    found = {}
+    for name in _NAMES:
+        token = metadata.get(f"tokenizer.ggml.{_KEYS[name]}_token_id", defaults.get(name))
+        if isinstance(token, int) and 0 <= token < len(texts):
+            found[f"{name}_token"] = texts[token]
+    return found

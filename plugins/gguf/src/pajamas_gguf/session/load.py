@@ -12,6 +12,7 @@ from pajamas.errors import EngineError, ModelFileError, UsageError
 from pajamas_gguf import checkup, engine
 from pajamas_gguf.parameters import resolve
 from pajamas_gguf.probe import build_key, cache_folder, probe
+from pajamas_gguf.session import remembered
 from pajamas_gguf.session.facts import Facts, read_facts
 from pajamas_gguf.session.session import GGUFSession
 
@@ -34,7 +35,7 @@ def load(artifact: Artifact, options: LoadOptions) -> GGUFSession:
         UnsupportedModel: llama.cpp or this backend has no use for such a model.
         UnsupportedFeature, UsageError: an option that cannot be honoured; a model that only embeds is to generate.
     """
-    facts = read_facts(artifact.path)
+    facts = remembered.recall(artifact.path) or read_facts(artifact.path)
     path = facts.parts[0]
     engine.library()
     build = probe()
@@ -52,7 +53,10 @@ def load(artifact: Artifact, options: LoadOptions) -> GGUFSession:
         _check_once(facts, options, parameters.context_length, extra_buffers=build.extra_buffers)
     except OSError as error:
         raise ModelFileError(f"{path.name} was there and is gone", str(error), "check the path") from error
-    return GGUFSession(path, facts, parameters)
+    session = GGUFSession(path, facts, parameters)
+    if facts.end_tokens is None:
+        remembered.remember(facts, session.end_tokens)
+    return session
 
 
 def _check_once(facts: Facts, options: LoadOptions, context: int, *, extra_buffers: bool) -> None:

@@ -21,13 +21,22 @@ _NO_VOCABULARY = 0
 
 
 class Model:
-    """Weights and vocabulary. `metadata` is that of the file's header.
+    """Weights and vocabulary.
+
+    :param metadata: of the file's header.
+    :param end_tokens: if they are known from an earlier load.
 
     Raises:
         ModelFileError: the engine refuses the file.
     """
 
-    def __init__(self, path: Path, parameters: Parameters, metadata: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        parameters: Parameters,
+        metadata: Mapping[str, Any],
+        end_tokens: frozenset[int] | None = None,
+    ) -> None:
         lib = engine.library()
         params, kept = parameters.for_model()
         interrupt = Interrupt()
@@ -46,6 +55,7 @@ class Model:
         self._lib = lib
         self._vocabulary = lib.llama_model_get_vocab(pointer)
         self._metadata = metadata
+        self._end_tokens = end_tokens
         # Asked for a text without one, the engine aborts the process.
         self._has_texts = lib.llama_vocab_type(self._vocabulary) != _NO_VOCABULARY
         self._pieces: dict[int, bytes] = {}
@@ -63,6 +73,8 @@ class Model:
     @cached_property
     def end_tokens(self) -> frozenset[int]:
         """Tokens that end an answer: the file's EOS and EOT, and tokens with the texts that chat models end with."""
+        if self._end_tokens is not None:
+            return self._end_tokens
         ends = {
             token
             for token in range(self.vocabulary_size)

@@ -21,6 +21,7 @@ from pajamas_gguf.session.features import EMBEDDING, GENERATING
 from pajamas_gguf.session.grammar import Grammar
 from pajamas_gguf.session.json_schema import to_grammar
 from pajamas_gguf.session.model import Model
+from pajamas_gguf.session.prompt import prompt_of
 from pajamas_gguf.session.sampler import Sampler
 from pajamas_gguf.session.turn import Stream, Turn
 
@@ -48,7 +49,7 @@ class GGUFSession:
         self._facts = facts
         self._parameters = parameters
         self._closed = False
-        self._model = model = Model(path, parameters, facts.metadata)
+        self._model = model = Model(path, parameters, facts.metadata, facts.end_tokens)
         self._scheduler = Scheduler(
             lambda exact: make_lane(model, parameters, exact=exact),
             single=parameters.sequences == 1,
@@ -71,6 +72,11 @@ class GGUFSession:
         if found is None:
             raise ModelFileError(f"{self._path.name} does not say what it is", "", "")
         return found
+
+    @property
+    def end_tokens(self) -> frozenset[int]:
+        """Ids of the tokens that end an answer."""
+        return self._model.end_tokens
 
     @property
     def context_length(self) -> int:
@@ -129,7 +135,7 @@ class GGUFSession:
         self._check_open()
         if self._parameters.embeddings:
             raise UnsupportedFeature("this session embeds, it does not generate", "it was loaded for that", "load anew")
-        prompt = self._prompt(request)
+        prompt = prompt_of(request, self._model)
         room = self.context_length - len(prompt)
         if room < 1:
             raise ContextOverflow(
@@ -243,28 +249,6 @@ class GGUFSession:
     @cached_property
     def _fingerprint(self) -> str:
         return prompt_cache.fingerprint(self._facts.parts, self._facts.data_offset, self._parameters.kv_type)
-
-    def _prompt(self, request: GenerateRequest) -> list[int]:
-        if (request.prompt is None) == (request.token_ids is None):
-            raise UsageError(
-                "a backend needs a rendered prompt or token ids", "messages are rendered by pajamas' core", "give one"
-            )
-        if request.max_tokens is not None and request.max_tokens < 0:
-            raise UsageError(f"max tokens {request.max_tokens} makes no sense", "it must be at least 0", "")
-        if request.logprobs is not None and request.logprobs < 0:
-            raise UsageError(f"{request.logprobs} log-probabilities make no sense", "it must be at least 0", "")
-        if request.json_schema is not None and request.grammar is not None:
-            raise UsageError("a JSON schema and a grammar exclude each other", "", "give one")
-        if request.token_ids is not None:
-            prompt = list(request.token_ids)
-            self._model.check_tokens(prompt)
-        else:
-            prompt = self._model.prompt_tokens(request.prompt or "")
-        if not prompt:
-            raise UsageError(
-                "the prompt is empty", "the model needs at least one token to go on from", "write something"
-            )
-        return prompt
 
     def _take_context(self) -> Context:
         """The context for scoring, or that for embedding."""
