@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from batching_requests import answer, prompt_of, request, together, tokens_of
+from pajamas_gguf.batching.portions import worth_reusing
 
 SYSTEM = "<|im_start|>system\n" + "The cat and the dog live by the river. " * 40 + "<|im_end|>\n"
 
@@ -128,3 +129,8 @@ def test_scoring_beside_running_answers(fresh):
         assert (mine == block).all()
 
     assert tokens_of([*found, *stream]) == wanted
+
+
+def test_some_tokens_are_computed_again_where_that_is_faster():
+    assert [worth_reusing(1000, 1000 + new) for new in (1, 24, 50, 64, 300)] == [1000, 1000, 986, 1000, 1000]
+    assert worth_reusing(300, 350) == 300

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pajamas.errors import EngineError
 from pajamas_gguf.batching.cells import Cells
-from pajamas_gguf.batching.portions import portions
+from pajamas_gguf.batching.portions import portions, worth_reusing
 from pajamas_gguf.session.context import Context, NoRoom, Stopped
 from pajamas_gguf.session.sequence import Sequence, common_length
 
@@ -143,6 +143,8 @@ class Lane:
                 common = sequence.common(tokens, exact=exact) if sequence is not None else 0
                 if common > longest:
                     best, longest = sequence, common
+        if best is not None and not best.whole and not job.exact:
+            longest = worth_reusing(longest, len(job.tokens))
         return best, longest
 
     def _target(self, source: Sequence | None, common: int) -> Sequence:

@@ -30,7 +30,8 @@ class Sequence:
         self._cells = cells
         self._taken: list[int] = []
         self._window = model.sliding_window
-        self._whole = model.is_recurrent
+        self.whole = model.is_recurrent
+        """Its state is that after all tokens, and none other."""
 
     @property
     def own_cells(self) -> int:
@@ -45,7 +46,7 @@ class Sequence:
         common = min(common_length(self.tokens, prompt), len(prompt) - 1)
         if exact:
             return min(common, self.regular) // PIECE * PIECE
-        return 0 if self._whole and common < len(self.tokens) else common
+        return 0 if self.whole and common < len(self.tokens) else common
 
     def cut(self, wanted: int) -> int:
         """Cut the memory back to `wanted` tokens, or to none where it cannot be cut there; how many it has then."""
