@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class Model:
     """Weights, in memory once this returns. `compute_dtype` as in `LoadOptions`.
 
+    :param corrections: to the config, before mlx-lm reads it: see `pajamas_mlx.session.rope`.
+
     Scales and biases of quantized weights are cast as all other floating tensors are; their integers stay.
 
     Raises:
@@ -24,10 +26,10 @@ class Model:
         Exception: whatever mlx-lm raises for a folder that it cannot load.
     """
 
-    def __init__(self, folder: Path, compute_dtype: str | None) -> None:
+    def __init__(self, folder: Path, compute_dtype: str | None, corrections: Mapping[str, Any]) -> None:
         self._engine = engine.engine()
         mx = self._engine.mx
-        self._network, _ = self._engine.models.load_model(folder, lazy=True)
+        self._network, _ = self._engine.models.load_model(folder, lazy=True, model_config=dict(corrections))
         if compute_dtype is not None:
             self._cast(getattr(mx, compute_dtype), everything=compute_dtype == "float32")
         # Known from the shapes; nothing is computed.
