@@ -49,14 +49,29 @@ def layers(model: Any) -> Iterator[tuple[str, Any]]:
             yield path, module
 
 
+def quantized(model: Any) -> dict[str, tuple[Choice, tuple[int, ...]]]:
+    """Path of each layer that is quantized to how it is, and to the shape of its weights before they were packed."""
+    from mlx.nn import Module
+    from mlx.utils import tree_flatten
+
+    found = {}
+    for path, module in tree_flatten(model.leaf_modules(), is_leaf=Module.is_module):
+        if "scales" in module and hasattr(module, "bits"):
+            *rows, packed = module.weight.shape
+            choice = Choice(module.bits, module.group_size, module.mode)
+            found[path] = choice, (*rows, packed * 32 // module.bits)
+    return found
+
+
 def is_vocabulary(path: str, module: Any, config: Mapping[str, Any]) -> bool:
     """Whether a layer is the token embedding or the output layer: a tied embedding is both."""
     from mlx.nn import Embedding
 
     text = config.get("text_config")
-    sizes = {config.get("vocab_size"), text.get("vocab_size") if isinstance(text, Mapping) else None}
-    rows = module.weight.shape[0] if module.weight.ndim == 2 else None
-    return isinstance(module, Embedding) or path.rpartition(".")[2] in _EMBEDDINGS or rows in sizes
+    sizes = [part["vocab_size"] for part in (config, text) if isinstance(part, Mapping) and part.get("vocab_size")]
+    if isinstance(module, Embedding) or path.rpartition(".")[2] in _EMBEDDINGS:
+        return True
+    return module.weight.ndim == 2 and module.weight.shape[0] in sizes
 
 
 def fitting(choice: Choice, width: int) -> Choice | None:

@@ -82,6 +82,7 @@ def _task(job: QuantizeJob, recipe: Recipe, source: Path, made: Path | None, tex
         embedding_bits=recipe.embedding_bits,
         target_bpw=recipe.target_bpw,
         text=None if text is None else str(text),
+        all_text=job.calibration_samples is not None,
         contexts=list(job.contexts),
     )
 
