@@ -74,7 +74,7 @@ def generate(model: Path, samples: int, threads: int, folder: Path, progress: Pr
                 extra_buffers=extra_buffers(),
             )  # fmt: skip
             log.info("%s of %s answers to calibrate with are in the cache.", samples - len(wanted), samples)
-            for group, answers in zip(missing, _generated(task, samples, folder, progress), strict=True):
+            for group, answers in zip(missing, _generated(task, folder, progress), strict=True):
                 known[group.start, len(group)] = answers
                 _append(cache, group.start, answers)
     answers = [answer for group in groups for answer in known[group.start, len(group)]]
@@ -82,27 +82,24 @@ def generate(model: Path, samples: int, threads: int, folder: Path, progress: Pr
     return Corpus(text=text, name=NAME, samples=samples)
 
 
-def _generated(task: Task, samples: int, folder: Path, progress: Progress) -> Iterator[list[str]]:
+def _generated(task: Task, folder: Path, progress: Progress) -> Iterator[list[str]]:
     """The answers of the task's groups, one group after the other."""
     module, who = "pajamas_gguf.imatrix.answer_child", "generation of the calibration text"
-    count = done = 0
+    step = 0
     with (
-        # In tokens, since the answers of a group end nearly together.
-        progress.stage("Generating answers to calibrate with", len(task.prompts) * task.max_tokens, "tokens") as stage,
+        progress.stage("Generating answers to calibrate with", len(task.prompts), "answers") as stage,
         closing(follow(module, task, folder, who)) as events,
     ):
-        first = samples - len(task.prompts) + 1
         for event in events:
-            if event["event"] == "tokens":
-                count += event["count"]
-                stage.advance(event["count"], f"answer {first + done} of {samples}")
-                continue
-            answers = event["answers"]
-            done += len(answers)
-            # Most are shorter than they may be.
-            stage.advance(done * task.max_tokens - count, f"answer {first + done - 1} of {samples}")
-            count = done * task.max_tokens
-            yield answers
+            if event["event"] == "step":
+                step += 1
+                stage.advance(
+                    event["ended"],
+                    f"{min(task.together, len(task.prompts))} at once, token {step} of {task.max_tokens} at most",
+                )
+            else:
+                step = 0
+                yield event["answers"]
 
 
 def _joined(facts: Facts, prompts: list[str], answers: list[str]) -> str:
