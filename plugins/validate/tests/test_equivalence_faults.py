@@ -94,6 +94,11 @@ def bos_gguf(tmp_path_factory):
     return pajamas.run("convert", model=folder, output=folder.parent / "made", precision="f16").gguf_path
 
 
+@pytest.fixture
+def mlx():
+    pytest.importorskip("mlx.core", reason="this machine has no MLX")
+
+
 def compare(*models, **options):
     return pajamas.run("equivalence", models=models, **{**QUICK, **options})
 
@@ -159,8 +164,8 @@ def test_a_wrong_rope_theta_of_a_quantized_file_is_held_against_its_original(tin
     result = compare(*wrong, original=TINY)
 
     assert result.faults == (
-        "The rope theta is 10000 in A and 1e+06 in the original of A.",
-        "The rope theta is 10000 in B and 1e+06 in the original of B.",
+        "The rope theta is 10000 in A and 1e+06 in A's original.",
+        "The rope theta is 10000 in B and 1e+06 in B's original.",
     )
 
 
@@ -180,6 +185,40 @@ def test_the_command_ends_with_exit_code_5(tiny_gguf, tmp_path):
     )
 
     assert result.exit_code == 5
-    verdict = json.loads(result.stdout)["findings"][-1]
+    found = json.loads(result.stdout)
+    assert [model["backend"] for model in found["models"]] == ["gguf", "gguf"]
+    verdict = found["findings"][-1]
     assert verdict["details"]["status"] == "fail"
     assert verdict["details"]["faults"][0] == "The rope theta is 1e+06 in A and 10000 in B."
+
+
+@pytest.mark.parametrize(
+    ("plant", "word"),
+    [
+        (lambda folder: swap(folder, *HF_NORMS), "In float32, A and B compute different things"),
+        (
+            lambda folder: set_config(folder, rope_parameters={"rope_theta": 10000.0, "rope_type": "default"}),
+            "The rope theta is 1e+06 in A and 10000 in B.",
+        ),
+    ],
+)
+def test_faults_of_a_folder_for_another_engine_are_found(tiny_gguf, mlx, tmp_path, plant, word):
+    result = compare(tiny_gguf("f16"), plant(copy(TINY, tmp_path)))
+
+    assert float32_distance(result) > 0.01
+    assert any(fault.startswith(word) for fault in result.faults)
+
+
+def test_a_bos_that_another_engine_does_not_put_is_found(bos_gguf, mlx):
+    (fault,) = compare(bos_gguf, TINY).faults
+
+    assert "A has '<|endoftext|>' (4087), B has nothing." in fault
+
+
+def test_swapped_norms_of_a_quantized_folder_are_found_by_its_receipt(tiny_gguf, mlx, tmp_path):
+    made = pajamas.run("convert", model=TINY, output=tmp_path, formats="mlx", precision="4bit").mlx_path
+    result = compare(tiny_gguf("q4_k_m"), swap(made, *HF_NORMS))
+
+    assert result.status == "fail"
+    assert f"In B, {HF_NORMS[0]} differs from the original" in result.faults[0]
+    assert not any(fault.startswith(("In A", "In float32")) for fault in result.faults)

@@ -58,6 +58,7 @@ _ANSWERS = 8192
               help="Do not put the figures into the receipt.")  # fmt: skip
 @click.option("--no-resume", "resume", is_flag=True, flag_value=False, default=True, help="Begin anew.")
 @click.option("--equivalence", is_flag=True, help="Compare MODELS instead: one model on several engines.")
+@click.option("--prompts", type=click.IntRange(min=0), metavar="N", help="For --equivalence: answer N. Default: 40.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of the engine.")
 @click.option("--original-backend", metavar="NAME", help="The original's backend. Default: by its format.")
 @backend_option
@@ -68,6 +69,7 @@ def command(
     /,
     models: tuple[str, ...],
     equivalence: bool,
+    prompts: int | None,
     quantized: str | None,
     original: str | None,
     alone: bool,
@@ -93,6 +95,8 @@ def command(
     if equivalence:
         compare(ctx, models, as_json=as_json, options=ctx.params)
         return
+    if prompts is not None:
+        raise UsageError("--prompts needs --equivalence.", "", "For other answers, name a --suite.")
     if models:
         raise UsageError(
             f"What {models[0]!r} is meant for cannot be told.",

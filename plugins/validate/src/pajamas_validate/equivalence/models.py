@@ -112,7 +112,7 @@ def open_exact(
             except UnsupportedFeature as error:
                 missing.append(f"{label}: {error.what} {error.why}")
                 continue
-            names[key] = f"the original of {label}" if candidate.quantized else label
+            names[key] = f"{label}'s original" if candidate.quantized else label
             firsts[key] = candidate
         keys[label] = key
     return Exact(sessions=sessions, keys=keys, names=names, backends=firsts, missing=tuple(missing))

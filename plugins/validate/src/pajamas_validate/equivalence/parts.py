@@ -75,7 +75,7 @@ def tensors(models: Models, origins: Mapping[str, Artifact]) -> Part:
             check = compare_weights(path, origin.path)
             found.append(findings.of_weights(label, check))
             faults += [f"In {label}, {difference.sentence}" for difference in check.differences]
-        settings = differences(label, settings_of(path), f"the original of {label}", settings_of(origin.path))
+        settings = differences(label, settings_of(path), f"{label}'s original", settings_of(origin.path))
         faults += [difference.sentence for difference in settings]
     return Part(findings=tuple(found), faults=tuple(faults))
 
