@@ -24,6 +24,8 @@ from pajamas_mlx.session.facts import Facts
 _TIMEOUT = 180.0
 _SLOWEST_DISK = 20e6  # bytes a second
 _MARK = "pajamas-answer:"
+# -P: a file of the current folder must not pass for a module of the standard library.
+_COMMAND = (sys.executable, "-P", "-m", "pajamas_mlx.session.checkup")
 
 
 def check_once(facts: Facts, parameters: Parameters) -> None:
@@ -86,11 +88,9 @@ def _key(facts: Facts, request: dict[str, Any]) -> str:
 
 
 def _run(request: dict[str, Any], timeout: float) -> dict[str, Any]:
-    # -P: a file of the current folder must not pass for a module of the standard library.
-    command = [sys.executable, "-P", "-m", __name__]
     try:
         done = subprocess.run(
-            command, input=json.dumps(request).encode(), capture_output=True, timeout=timeout, check=False
+            _COMMAND, input=json.dumps(request).encode(), capture_output=True, timeout=timeout, check=False
         )
     except subprocess.TimeoutExpired:
         return {"died": f"it does not answer within {timeout:.0f} seconds"}

@@ -64,13 +64,12 @@ class Model:
         mx.eval(row, [part.state for part in cache])
         return np.array(row)
 
-    def log_probabilities(self, tokens: Sequence[int], cache: list[Any], first: int) -> NDArray[np.float32]:
-        """Log-softmax in float32 after each token from `first` on, [len(tokens) - first, vocabulary]."""
+    def all_logits(self, tokens: Sequence[int], cache: list[Any], first: int) -> NDArray[np.float32]:
+        """Of the tokens after each one from `first` on, float32 [len(tokens) - first, vocabulary]."""
         import numpy as np
 
         mx = self._engine.mx
         rows = self._network(mx.array([tokens]), cache=cache)[0, first:].astype(mx.float32)
-        rows = rows - mx.logsumexp(rows, axis=-1, keepdims=True)
         mx.eval(rows, [part.state for part in cache])
         return np.array(rows)
 
