@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import signal
 import subprocess
 import sys
@@ -13,6 +13,7 @@ import pytest
 from mlx_jobs import TINY, config_of, make_job, written
 from pajamas.core import run
 from pajamas.errors import EngineCrashed, NotEnoughDisk, PajamasError, TargetExists, UnsupportedModel, UsageError
+from pajamas.manifest import read
 from pajamas.modelfiles import LocalFiles
 from pajamas_mlx.quantize import pipeline, runner
 from pajamas_mlx.quantize.pipeline import quantize
@@ -36,22 +37,24 @@ class FarFiles(LocalFiles):
         return data
 
 
-def test_a_receipt_says_how_it_was_made_and_verify_agrees(tmp_path):
-    result = run("convert", model=TINY, output=tmp_path, formats="mlx", precision="4bit", mixed_precision=True)
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """A folder with the receipt of a conversion."""
+    folder = tmp_path_factory.mktemp("mixed")
+    run("convert", model=TINY, output=folder, formats="mlx", precision="4bit", mixed_precision=True)
+    return folder
 
-    (receipt,) = result.receipts
-    assert receipt.size == written(tmp_path / "mlx")
+
+def test_a_receipt_says_how_it_was_made(mixed):
+    (receipt,) = read(mixed).artifacts
+    assert receipt.size == written(mixed / "mlx")
     assert receipt.bits_per_weight == 8 * receipt.size / 4197120
     assert receipt.tensor_types == {"4bit g64": 28, "6bit g64": 1, "bfloat16": 17}
     assert receipt.options == {"mixed_precision": True}
     assert receipt.details["quantization"] == {"bits": 4, "group_size": 64, "mode": "affine", "embedding_bits": 6}
     assert receipt.details["next_recipe"] == "4bit"
     assert receipt.details["engine"].keys() == {"name", "mlx", "mlx-lm"}
-    assert run("verify", path=tmp_path).ok
-    with (tmp_path / "mlx/model.safetensors").open("r+b") as stream:
-        stream.seek(-1, os.SEEK_END)
-        stream.write(b"\x55")
-    assert not run("verify", path=tmp_path).ok
+    assert run("verify", path=mixed).ok
 
 
 def test_the_raised_layers_and_their_text_stand_in_the_receipt(tmp_path):
@@ -205,3 +208,24 @@ def test_memory_holds_one_layer_and_not_the_model(tmp_path):
 def test_errors_of_a_hook_call_are_pajamas_own(tmp_path):
     with pytest.raises(PajamasError, match="q17"):
         quantize(make_job(TINY, tmp_path / "out", "q17"))
+
+
+@pytest.mark.parametrize(
+    ("what", "change"),
+    [
+        ("size", {"size": 1}),
+        ("parameters", {"parameters": 4197121}),
+        ("bits per weight", {"bits_per_weight": 4.0}),
+        ("tensor types", {"tensor_types": {"4bit g64": 29, "bfloat16": 17}}),
+    ],
+)
+def test_verify_counts_again_what_a_receipt_says(mixed, what, change):
+    manifest = json.loads((mixed / "manifest.json").read_text(encoding="utf-8"))
+    manifest["artifacts"][0] |= change
+    sound = (mixed / "manifest.json").read_text(encoding="utf-8")
+    (mixed / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+    result = run("verify", path=mixed)
+
+    (mixed / "manifest.json").write_text(sound, encoding="utf-8")
+    assert [check.what for check in result.checks if not check.ok] == [what]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from pajamas.errors import UnsupportedModel
 from pajamas_mlx.quantize.schemes import GROUP_SIZES
@@ -118,28 +117,28 @@ def choose(
     return found, missed
 
 
-def quantize(model: Any, config: dict[str, Any], choices: Choices) -> dict[str, Any]:
-    """Let mlx-lm quantize the model in place, lazily; its config with the `quantization` block."""
+def quantize(model: Any, config: dict[str, Any], choices: Choices, body: Choice | None) -> dict[str, Any]:
+    """Let mlx-lm quantize the model in place, lazily; its config with the `quantization` block.
+
+    The block names `body` once for all layers, and those that differ from it one by one.
+    """
     from mlx_lm.utils import quantize_model
 
-    made = [choice for choice in choices.values() if choice is not None]
-    if not made:
+    made = {path: choice for path, choice in choices.items() if choice is not None}
+    if body is None or not made:
         return config
-    widths = {path: module.weight.shape[-1] for path, module in layers(model)}
-    usual = _usual(made, [widths[path] for path, choice in choices.items() if choice is not None])
+    widths = [module.weight.shape[-1] for path, module in layers(model) if path in made]
+    usual = _usual(body, widths)
 
     def decide(path: str, module: Any) -> bool | dict[str, Any]:
         choice = choices[path]
         return choice is not None and (True if choice == usual else choice.params)
 
-    _, quantized = quantize_model(model, config, usual.group_size, usual.bits, mode=usual.mode, quant_predicate=decide)
-    return dict(quantized)
+    _, changed = quantize_model(model, config, usual.group_size, usual.bits, mode=usual.mode, quant_predicate=decide)
+    return dict(changed)
 
 
-def _usual(made: list[Choice], widths: list[int]) -> Choice:
-    """The commonest choice whose group size divides all widths: mlx-lm asks about no layer that it does not divide."""
-    for choice, _ in Counter(made).most_common():
-        if all(width % choice.group_size == 0 for width in widths):
-            return choice
-    common = Counter(made).most_common(1)[0][0]
-    return Choice(common.bits, min(GROUP_SIZES))
+def _usual(body: Choice, widths: list[int]) -> Choice:
+    """The body with the largest group size up to its own that divides all widths: mlx-lm asks about no other layer."""
+    sizes = [size for size in (body.group_size, *GROUP_SIZES) if all(width % size == 0 for width in widths)]
+    return evolve(body, group_size=max(size for size in sizes if size <= body.group_size))

@@ -35,20 +35,20 @@ def work(task: Task, emit: Emit) -> Result:
     opened = open_model(folder, task.dtype)
     choices: Choices = {path: None for path, _ in layers(opened.model)}
     missed: dict[str, Choice] = {}
-    if task.bits is not None:
-        body = Choice(task.bits, task.group_size, task.mode)
+    body = None if task.bits is None else Choice(task.bits, task.group_size, task.mode)
+    if body is not None:
         choices, missed = choose(opened.model, opened.config, body, task.embedding_bits, task.mixed)
     bound = None
     raised = Raised(choices=choices, bits={}, tokens=None)
     if task.target_bpw is not None:
-        found, headers = _room(open_model(folder, task.dtype), choices, task.target_bpw)
+        found, headers = _room(open_model(folder, task.dtype), choices, body, task.target_bpw)
         if found.most > found.least:
             bound = found.most + headers
             if task.output is not None:
                 emit("planned", size=bound)
                 text = None if task.text is None else Path(task.text).read_text(encoding="utf-8")
                 raised = raise_layers(folder, choices, found, text, task.all_text, emit)
-    config = quantize(opened.model, opened.config, raised.choices)
+    config = quantize(opened.model, opened.config, raised.choices, body)
     shards = layout.plan(opened.model)
     size = sum(shard.size for shard in shards)
     tensors = _tensors(shards, quantized(opened.model), missed)
@@ -73,10 +73,10 @@ def work(task: Task, emit: Emit) -> Result:
     return result
 
 
-def _room(opened: Opened, choices: Choices, target_bpw: float) -> tuple[Room, int]:
+def _room(opened: Opened, choices: Choices, body: Choice | None, target_bpw: float) -> tuple[Room, int]:
     """What may be raised, and the bytes of all that may not, with headers."""
     sizes = sizes_of(opened, choices)
-    quantize(opened.model, opened.config, choices)
+    quantize(opened.model, opened.config, choices, body)
     shards = layout.plan(opened.model)
     parameters = _parameters(_tensors(shards, quantized(opened.model), {}))
     recipe = sum(next(iter(found.values())) for found in sizes.values())
