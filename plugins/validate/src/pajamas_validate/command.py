@@ -23,6 +23,7 @@ from pajamas.errors import UsageError
 from pajamas.operations.validating import choose_metrics
 from pajamas_validate.equivalence.command import compare
 from pajamas_validate.hooks import KLD, PERPLEXITY
+from pajamas_validate.precheck import check_early
 
 _ANSWERS = 8192
 """Tokens of context that a session has by default, for metrics that generate."""
@@ -107,9 +108,12 @@ def command(
         raise click.MissingParameter(ctx=ctx, param=_option(ctx, "quantized"))
     host = plugin_host(ctx)
     loading: dict[str, Any] = {"threads": threads}
-    if set(choose_metrics(host, metrics)) <= {PERPLEXITY, KLD} or context > _ANSWERS:
+    chosen = choose_metrics(host, metrics)
+    if set(chosen) <= {PERPLEXITY, KLD} or context > _ANSWERS:
         loading["context_length"] = context  # nothing but windows is computed, or they are longer than answers
+    given = {"context": context} | {name: value for name, value in options.items() if value is not None}
     with progress(keep=False, doing="Loading") as shown:
+        check_early(host, given, chosen, quantized, original=original, text=text, report=report)
         result = run(
             "validate",
             quantized=quantized,
@@ -119,7 +123,7 @@ def command(
             text=text,
             report=report,
             record=record,
-            options={"context": context} | {name: value for name, value in options.items() if value is not None},
+            options=given,
             backend=backend,
             original_backend=original_backend,
             progress=shown,
