@@ -46,6 +46,11 @@ class Exact:
     missing: tuple[str, ...]
     """Why there is nothing for the others, in sentences."""
 
+    @property
+    def originals(self) -> Mapping[str, Session]:
+        """Those that are no model of their own, by what a person calls them."""
+        return {self.names[key]: self.sessions[key] for key in self.sessions if self.backends[key].quantized}
+
 
 def open_models(
     host: PluginHost,

@@ -34,9 +34,10 @@ _EXACT, _NATIVE = 1e-3, 2.0**-4
 """Float noise in nats: of float32, and of bfloat16, whose values between 8 and 16 lie that far apart."""
 
 
-def reading(sessions: Mapping[str, Session]) -> Part:
+def reading(models: Models, exact: Exact) -> Part:
     """Texts as tokens, and conversations as prompts. What normalizing texts explains is the engine's, and no fault."""
     corpus, asked = texts(), conversations()
+    sessions = {**models.sessions, **exact.originals}
     tokens = compare_tokens(sessions, corpus)
     wrong = [difference for difference in tokens if difference.form is None]
     prompts = compare_prompts(sessions, asked)
@@ -51,6 +52,7 @@ def reading(sessions: Mapping[str, Session]) -> Part:
             if found
         ),
         questions=(_NORMALIZED,) if len(wrong) < len(tokens) else (),
+        strangers=len({difference.text for difference in wrong}) > len(corpus) / 2,
     )
 
 
@@ -111,6 +113,7 @@ def numbers(
         finding, fault = _test(pair, measured[pair], exact)
         found.append(finding)
         faults += fault
+    faults += _odd_one(tested, measured, exact)
     for one, other in native:
         quantized = by_label[one].quantized or by_label[other].quantized
         found.append(findings.of_native((one, other), measured[one, other], quantized=quantized))
@@ -149,6 +152,17 @@ def _test(pair: Pair, figures: Figures, exact: Exact) -> tuple[Finding, list[str
         f"In float32, {names[0]} and {names[1]} compute different things: mean KLD {figures.worst:.2g}, "
         f"and rounding makes at most {most:g}."
     ]
+
+
+def _odd_one(tested: Sequence[Pair], measured: Mapping[Pair, Figures], exact: Exact) -> list[str]:
+    """The one of three or more that all others agree without."""
+    if len(exact.sessions) < 3:
+        return []
+    wrong = {
+        pair for pair in tested if measured[pair].worst > limit(find_floor(*(exact.backends[key] for key in pair)))
+    }
+    odd = [key for key in exact.sessions if wrong == {pair for pair in tested if key in pair}]
+    return [f"All others agree without {exact.names[odd[0]]}."] if wrong and len(odd) == 1 else []
 
 
 def _questions(exact: Exact, tested: Sequence[Pair]) -> tuple[str, ...]:

@@ -50,3 +50,5 @@ class Part:
     """What could not be told, and why, in sentences."""
     judged: bool = False
     """Whether it tested computations in float32."""
+    strangers: bool = False
+    """Whether most texts are other tokens for them: nothing that they compute can be compared."""
