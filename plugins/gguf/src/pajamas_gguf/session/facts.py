@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from pajamas.errors import ModelFileError
-from pajamas.gguf_header import read_split, split_names
+from pajamas.gguf_header import GGUFHeader, read_split, split_names
 from pajamas.modelfiles import LocalFiles
 from pajamas.types import Sampling
 
@@ -23,14 +23,18 @@ _POSITIONS = "position_embd.weight"
 
 @frozen
 class Facts:
-    """A checked header. `metadata` and `data_offset` are the (first) file's."""
+    """What a checked header says."""
 
     parts: tuple[Path, ...]
     """The model's files in order; the engine is given the first."""
-    metadata: Mapping[str, Any]
-    data_offset: int
+    header: GGUFHeader
+    """Metadata and data offset are the first file's."""
     positions: int | None
     """The longest possible context in tokens, where positions are learned vectors (GPT-2, BERT)."""
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        return self.header.metadata
 
     @property
     def trained_context(self) -> int:
@@ -94,4 +98,4 @@ def read_facts(path: Path) -> Facts:
         )
     positions = next((tensor.shape[0] for tensor in header.tensors if tensor.name == _POSITIONS and tensor.shape), None)
     parts = tuple(path.with_name(name) for name in split_names(path.name))
-    return Facts(parts, header.metadata, header.data_offset, positions)
+    return Facts(parts, header, positions)

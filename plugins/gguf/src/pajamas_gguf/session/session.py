@@ -56,10 +56,9 @@ class GGUFSession:
 
     @cached_property
     def architecture(self) -> Architecture:
-        from pajamas.architecture import detect_architecture
-        from pajamas.modelfiles import LocalFiles
+        from pajamas.architecture_gguf import architecture_of
 
-        found = detect_architecture(LocalFiles(self._path))
+        found = architecture_of(self._facts.header)
         if found is None:
             raise ModelFileError(f"{self._path.name} does not say what it is", "", "")
         return found
@@ -217,7 +216,7 @@ class GGUFSession:
 
     @cached_property
     def _fingerprint(self) -> str:
-        return prompt_cache.fingerprint(self._facts.parts, self._facts.data_offset, self._parameters.kv_type)
+        return prompt_cache.fingerprint(self._facts.parts, self._facts.header.data_offset, self._parameters.kv_type)
 
     def _prompt(self, request: GenerateRequest) -> list[int]:
         if (request.prompt is None) == (request.token_ids is None):
