@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pajamas.types import Architecture, MemoryUse
+from pajamas.types import Architecture, Chunk, MemoryUse, Usage
+from pajamas_bench import asking
 from pajamas_bench.asking import gaps
 from pajamas_bench.cases import Case
 from pajamas_bench.ceiling import ceiling, kv_per_token, usable_bandwidth, weights_per_token
@@ -20,7 +21,7 @@ QWEN3_8B = Architecture(
 def answer(**fields):
     """Ten prompt tokens in half a second, then a token every tenth."""
     given = {
-        "first_token": 0.5, "last_token": 0.9, "total": 1.0, "gaps": (0.1, 0.1, 0.1, 0.1), "token_ids": (1, 2, 3, 4, 5),
+        "first_token": 0.5, "total": 1.0, "gaps": (0.1, 0.1, 0.1, 0.1), "token_ids": (1, 2, 3, 4, 5),
         "first_tokens": 1, "text": "five", "prompt_tokens": 10, "cached_tokens": 0, "prompt_seconds": 0.0,
         "generation_seconds": 0.0,
     }  # fmt: skip
@@ -68,6 +69,29 @@ def test_requests_at_once_count_together():
 def test_tokens_that_come_together_share_their_time():
     assert gaps([(1.0, 1), (1.5, 1), (2.5, 2)]) == pytest.approx((0.5, 0.5, 0.5))
     assert gaps([]) == gaps([(1.0, 3)]) == ()
+
+
+def test_a_stream_is_timed_by_its_tokens_and_not_by_its_texts(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(asking.time, "perf_counter", lambda: now[0])
+
+    def stream():
+        for seconds, chunk in (
+            (1.0, Chunk(token_ids=(7,))),  # its text is held back
+            (0.5, Chunk(text="ab", token_ids=(8,))),
+            (0.25, Chunk(text="c")),
+            (0.75, Chunk(text="d", reasoning="r", token_ids=(9, 10))),
+            (2.0, Chunk(finish_reason="stop", usage=Usage(prompt_tokens=6, completion_tokens=4, cached_tokens=1))),
+        ):
+            now[0] += seconds
+            yield chunk
+
+    found = asking.timed(stream, began=99.0)
+
+    assert (found.first_token, found.total) == (2.0, 5.5)
+    assert found.gaps == (0.5, 0.5, 0.5)
+    assert (found.token_ids, found.first_tokens, found.text) == ((7, 8, 9, 10), 1, "abcrd")
+    assert (found.prompt_tokens, found.cached_tokens) == (6, 1)
 
 
 def test_a_case_says_where_runs_part():

@@ -98,6 +98,14 @@ def test_requests_at_once_queue_where_the_backend_serves_one_and_it_is_said(tiny
     assert "max_sequences" not in tiny.candidates[0].options  # they would only take memory
 
 
+def test_who_waits_in_the_queue_waits_for_the_whole_answer_before(tiny_q4):
+    with pajamas.Runtime(tiny_q4) as model:
+        run = Asker(model.session, PluginHost()).ask(Case(name="c", prompt="Hi", answer_tokens=4, concurrency=3))
+
+    first, second, third = run.answers
+    assert first.total <= second.first_token < second.total <= third.first_token < third.total == run.seconds
+
+
 def test_requests_at_once_run_together_where_the_backend_can(echo):
     assert cases_of(echo)["3 at once"].queued is False
     assert not any("queue" in note for note in echo.notes)

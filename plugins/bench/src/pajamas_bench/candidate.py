@@ -59,16 +59,13 @@ class Candidate:
         files = LocalFiles(self.selection.artifact.path)
         self.architecture = detect(host, files)
         self.cases = cases
-        self.given = {name: value for name, value in options.items() if value is not None}
-        info = self.selection.choice.info
-        self.parallel = Feature.PARALLEL in info.features
         contexts = [case.context for case in cases if case.context]
-        together = [case.concurrency for case in cases if case.concurrency] if self.parallel else []
+        together = [case.concurrency for case in cases if case.concurrency]
         if self.selection.choice.device:
             given = evolve(given, device=self.selection.choice.device)
         if contexts and given.context_length is None:
             given = evolve(given, context_length=_room(max(contexts), self.architecture))
-        if together and given.max_sequences == 1:
+        if together and given.max_sequences == 1 and Feature.PARALLEL in self.selection.choice.info.features:
             given = evolve(given, max_sequences=max(together))
         self.options = given
         self.size = self.selection.artifact.size or sum(weight_sizes(files).values())
@@ -129,6 +126,7 @@ class Candidate:
         weights = ceiling.weights_per_token(self.size, loaded.architecture)
         cells = loaded.context_length * self.options.max_sequences
         kv = ceiling.kv_per_token(loaded.memory, cells, loaded.architecture)
+        parallel = Feature.PARALLEL in loaded.features
         bandwidth = ceiling.usable_bandwidth(machine.bandwidth_one, machine.bandwidth_all, self.options.threads)
 
         def limit(case: Case, run: Run) -> float | None:
@@ -136,7 +134,7 @@ class Candidate:
                 return None  # it was the processor's memory that was measured
             first = run.answers[0]
             depth = first.prompt_tokens + len(first.token_ids) / 2  # the mean over the answer
-            together = case.concurrency if case.concurrency and self.parallel else 1
+            together = case.concurrency if case.concurrency and parallel else 1
             return ceiling.ceiling(bandwidth, weights, kv, depth, together)
 
         return CandidateResult(
@@ -161,7 +159,7 @@ class Candidate:
                 figures.case_result(
                     case,
                     runs,
-                    queued=bool(case.concurrency) and not self.parallel,
+                    queued=bool(case.concurrency) and not parallel,
                     ceiling=limit(case, runs[0]),
                 )
                 for case, runs in self.runs.items()
