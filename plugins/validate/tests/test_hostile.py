@@ -9,6 +9,7 @@ import pajamas
 from pajamas.errors import EngineError, UsageError
 from pajamas.gguf_header import read_header
 from pajamas.modelfiles import LocalFiles
+from pajamas_validate.scoring import right_logprobs
 
 
 def measure(path, **request):
@@ -64,3 +65,11 @@ def test_weights_that_are_no_numbers_are_named(tiny_gguf, damaged):
     for pair in ((damaged, tiny_gguf("q4_k_m")), (tiny_gguf("q4_k_m"), damaged)):
         with pytest.raises(EngineError, match="not numbers"):
             measure(pair[0], original=pair[1], metrics="perplexity,kld", **alone | {"alone": False})
+
+
+def test_a_vocabulary_that_is_larger_than_the_output_layer_is_named():
+    block = np.zeros((2, 4), np.float32)
+
+    assert list(right_logprobs(block, np.array([0, 3]))) == [0, 0]
+    with pytest.raises(EngineError, match="no token 4"):
+        right_logprobs(block, np.array([0, 4]))
