@@ -17,6 +17,13 @@ from pajamas_mlx.quantize.recipe import find_recipe
 from pajamas_mlx.quantize.work import work
 
 TINY = Path(__file__).parents[2] / "tiny/src/pajamas_tiny/model"
+WIDE = {
+    "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 512, "intermediate_size": 1024,
+    "num_hidden_layers": 16, "num_attention_heads": 8, "num_key_value_heads": 8, "vocab_size": 1024,
+    "max_position_embeddings": 4096, "rms_norm_eps": 1e-5, "rope_theta": 1e4, "tie_word_embeddings": False,
+    "torch_dtype": "bfloat16",
+}  # fmt: skip
+"""A config whose layers are small against the whole model of 87 MB, and as wide as its vocabulary."""
 
 
 def make_job(model, output, scheme="4bit", **options):

@@ -8,7 +8,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from mlx_jobs import TINY, made, planned, types_of, written
+from mlx_jobs import TINY, WIDE, made, planned, types_of, written
 from pajamas.errors import UsageError
 from pajamas_mlx.quantize.activations import measure
 from pajamas_mlx.quantize.allocation import Offer, allocate
@@ -131,3 +131,13 @@ def test_a_text_of_a_few_tokens_is_refused(tmp_path):
 
     with pytest.raises(UsageError, match="too short"):
         made(TINY, tmp_path / "a", text=text, target_bpw=5.5)
+
+
+def test_measuring_holds_one_layer_and_not_the_model(tmp_path):
+    model = make_model("wide", tmp_path, {"config": WIDE, "shards": 4})
+    before = mx.get_active_memory()
+    mx.reset_peak_memory()
+
+    measure(lambda: open_model(model), [mx.array([[5, 6, 7, 5]])], lambda _: None)
+
+    assert mx.get_peak_memory() - before < written(model) / 5

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from mlx_jobs import TINY, config_of, make_job, written
+from mlx_jobs import TINY, WIDE, config_of, made, make_job, written
 from pajamas.core import run
 from pajamas.errors import EngineCrashed, NotEnoughDisk, PajamasError, TargetExists, UnsupportedModel, UsageError
 from pajamas.manifest import read
@@ -186,15 +186,7 @@ def test_memory_holds_one_layer_and_not_the_model(tmp_path):
     """Each layer is written before the next one is computed: never more than the largest is evaluated at once."""
     import mlx.core as mx
 
-    from mlx_jobs import made
-
-    config = {
-        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 512, "intermediate_size": 1024,
-        "num_hidden_layers": 16, "num_attention_heads": 8, "num_key_value_heads": 8, "vocab_size": 1024,
-        "max_position_embeddings": 4096, "rms_norm_eps": 1e-5, "rope_theta": 1e4, "tie_word_embeddings": False,
-        "torch_dtype": "bfloat16",
-    }  # fmt: skip
-    model = make_model("wide", tmp_path, {"config": config, "shards": 4})
+    model = make_model("wide", tmp_path, {"config": WIDE, "shards": 4})
     size = written(model)
     mx.clear_cache()
     before = mx.get_active_memory()

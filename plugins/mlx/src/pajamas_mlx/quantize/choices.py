@@ -70,6 +70,8 @@ def is_vocabulary(path: str, module: Any, config: Mapping[str, Any]) -> bool:
     sizes = [part["vocab_size"] for part in (config, text) if isinstance(part, Mapping) and part.get("vocab_size")]
     if isinstance(module, Embedding) or path.rpartition(".")[2] in _EMBEDDINGS:
         return True
+    if any(part.isdigit() for part in path.split(".")):  # inside a block, whose widths may be anything
+        return False
     return module.weight.ndim == 2 and module.weight.shape[0] in sizes
 
 
