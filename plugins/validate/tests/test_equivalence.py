@@ -146,11 +146,13 @@ def test_the_command_prints_every_comparison_and_ends_with_0(tiny_gguf):
         "Quantization loss:", "Greedy:", "Status:",
     ]  # fmt: skip
     assert result.stdout.splitlines()[-1] == "Status:                no conversion fault"
+    assert "a fault that all of their conversions share would not show" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (("a", "b", "--prompts", "1", "--report", "c"), "--report and --equivalence"),
         (("tiny",), "two models or more"),
         (("a", "b", "--metrics", "kld"), "--metrics and --equivalence"),
         (("a", "b", "-q", "c", "--alone"), "--alone, -q and --equivalence"),
@@ -159,6 +161,20 @@ def test_the_command_prints_every_comparison_and_ends_with_0(tiny_gguf):
 def test_what_has_no_meaning_here_is_refused_by_name(arguments, words):
     with pytest.raises(UsageError, match=words):
         CliRunner().invoke(command, ["--equivalence", *arguments], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"prompts": -1}, "-1 prompts"),
+        ({"max_tokens": 0}, "0 tokens"),
+        ({"depth": 1}, "depth of 1"),
+        ({"text": ""}, "short"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(tiny_gguf, options, words):
+    with pytest.raises(UsageError, match=words):
+        run(tiny_gguf("f16"), tiny_gguf("f16"), **options)
 
 
 def test_a_model_without_an_option_is_refused_without_equivalence():

@@ -124,7 +124,7 @@ def of_greedy(comparison: Comparison) -> Finding:
     )
 
 
-def of_verdict(status: str, faults: Sequence[str], open_questions: Sequence[str]) -> Finding:
+def of_verdict(status: str, faults: Sequence[str], open_questions: Sequence[str], notes: Sequence[str]) -> Finding:
     if faults:
         line = f"CONVERSION FAULT ({len(faults)})"
     elif status == "pass":
@@ -138,6 +138,7 @@ def of_verdict(status: str, faults: Sequence[str], open_questions: Sequence[str]
         metric="verdict",
         value=float(status == "pass"),
         lines=tuple(lines),
+        notes=tuple(notes),
         details={"status": status, "line": line, "faults": list(faults), "open": list(open_questions)},
     )
 

@@ -79,7 +79,9 @@ def equivalence(
         found = [parts.reading(opened, exact), parts.headers(opened.candidates), parts.tensors(opened, known)]
         comparable = not found[0].strangers
         if comparable:
-            content = text or (own.text if own else "\n\n".join(texts().values()))
+            content = text
+            if content is None:
+                content = own.text if own else "\n\n".join(texts().values())
             found.append(
                 parts.numbers(
                     opened,
@@ -101,7 +103,8 @@ def equivalence(
     faults = tuple(dict.fromkeys(fault for part in found for fault in part.faults))
     questions = [question for part in found for question in part.questions]
     status: Status = "fail" if faults else "pass" if any(part.judged for part in found) else "measured"
-    verdict = findings.of_verdict(status, faults, questions)
+    notes = [note for part in found for note in part.notes]
+    verdict = findings.of_verdict(status, faults, questions, notes)
     return EquivalenceResult(
         models=opened.candidates,
         findings=(*(finding for part in found for finding in part.findings), verdict),

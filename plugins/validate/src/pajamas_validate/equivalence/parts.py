@@ -30,6 +30,7 @@ _NORMALIZED = (
     "One engine brings texts into a Unicode normal form first, and the other has no means to: decomposed characters "
     "become other tokens. No conversion mends that; give it texts in the form NFC."
 )
+_ONE_ENGINE = "All were computed by one engine: a fault that all of their conversions share would not show."
 _EXACT, _NATIVE = 1e-3, 2.0**-4
 """Float noise in nats: of float32, and of bfloat16, whose values between 8 and 16 lie that far apart."""
 
@@ -121,7 +122,14 @@ def numbers(
         weights = sum(_elements(shape) for shape in _shapes(origins[label]))
         loss = Loss(distance=measured[key, label].distance, bits=8 * by_label[label].size / max(weights, 1))
         found.append(findings.of_loss(by_label[label], loss))
-    return Part(findings=tuple(found), faults=tuple(faults), questions=_questions(exact, tested), judged=bool(tested))
+    one_engine = tested and len({candidate.backend for candidate in exact.backends.values()}) == 1
+    return Part(
+        findings=tuple(found),
+        faults=tuple(faults),
+        questions=_questions(exact, tested),
+        notes=(_ONE_ENGINE,) if one_engine else (),
+        judged=bool(tested),
+    )
 
 
 def answers(
