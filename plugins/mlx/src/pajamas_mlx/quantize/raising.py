@@ -16,7 +16,7 @@ from pajamas_mlx.quantize.opening import Opened, open_model
 CANDIDATES = (5, 6, 8)
 _TOKENS, _SLOW_TOKENS = 16384, 2048
 """Of a text that are measured unless all of it was asked for, with Metal and without: later ones change little."""
-_ROWS = 4096
+_ROWS = 1024
 """Of a layer whose error is measured, evenly spread: enough for two digits."""
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import mlx.core as mx  # noqa: TID253  # a module of the child process
 from mlx_lm.utils import load_model, save_config  # noqa: TID253  # a module of the child process
 
 from pajamas.errors import EngineError
@@ -29,9 +28,7 @@ def work(task: Task, emit: Emit) -> Result:
         PajamasError: mlx-lm cannot read the model, or cannot make what is asked for.
         OSError: the disk is full.
     """
-    mx.set_cache_limit(0)  # freed memory goes back to the system, and is not kept for the next layer
     folder = Path(task.source)
-
     opened = open_model(folder, task.dtype)
     choices: Choices = {path: None for path, _ in layers(opened.model)}
     missed: dict[str, Choice] = {}
