@@ -75,7 +75,7 @@ def test_a_padded_vocabulary_is_compared_where_both_have_tokens():
     values = log_softmax([[1.0, 2.0, 3.0]])
     padded = np.concatenate([values, np.full((1, 2), -np.inf, np.float32)], axis=1)
 
-    assert compare(values, padded, 0.0).forth[0] == 0.0
+    assert compare(values, padded, 0.0).forth[0] == compare(padded, values, 0.0).forth[0] == 0.0
 
 
 # --- limits ---
