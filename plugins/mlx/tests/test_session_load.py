@@ -166,6 +166,17 @@ def test_importing_mlx_changes_nothing_for_the_process():
     assert resource.setrlimit.__module__ == "resource"
 
 
+def test_the_process_ends_in_peace():
+    program = (
+        "from pajamas_mlx import engine; mx = engine.engine().mx\n"
+        "engine.compute('cpu', lambda: mx.eval(mx.ones((99, 99)) @ mx.ones((99, 99))))"
+    )
+    for _ in range(4):  # it was aborted every other time
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+        assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_rope_scaling_is_said_in_words_that_mlx_reads():
     llama = {"model_type": "llama", "max_position_embeddings": 8192}
     yarn = corrections(

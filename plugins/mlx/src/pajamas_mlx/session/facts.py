@@ -48,6 +48,11 @@ class Facts:
         return sum(entry.size for entry in self.tensors.values())
 
     @property
+    def quantized(self) -> bool:
+        """Whether some weights are integers with scales, as mlx-lm writes them."""
+        return any(name.endswith(".scales") for name in self.tensors)
+
+    @property
     def trained_context(self) -> int:
         """Tokens, 0 if the config does not say."""
         config = {**self._text, **self.config}
