@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 SCRIPTS = Path(sys.executable).parent
-TIMEOUT = 30
+TIMEOUT = 180  # a busy machine is slow, not broken
 PROMPT, ACCEPTED = "<prompt>", "<accepted>"
 _MARKS = {"\x1b[?2004h": PROMPT, "\x1b[?2004l": ACCEPTED}
 """prompt_toolkit takes pasted text apart from typed text only while it reads: that tells when it does."""

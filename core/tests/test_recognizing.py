@@ -19,6 +19,7 @@ from pajamas.operations.loading import select
 from pajamas.plugins import PluginHost
 from plugin_dists import write_dist
 
+WITHOUT_MLX = frozenset({"mlx"})  # which would load what others want converted
 CLAIMS = """
     from pajamas.hookspecs import hookimpl
     from pajamas.types import BackendInfo
@@ -166,7 +167,7 @@ def test_a_folder_is_known_by_a_file_in_it(dists, tmp_path, config):
     if config:  # such as its engine's exporter leaves beside its own files
         (folder / "config.json").write_text('{"model_type": "qwen3"}')
     with pytest.raises(UnsupportedModel if config else ModelNotFound):
-        select(folder, host=PluginHost())
+        select(folder, host=PluginHost(disabled=WITHOUT_MLX))
     (folder / "kiln.xml").touch()
 
     chosen = select(folder, host=PluginHost())
@@ -181,7 +182,7 @@ def test_a_folder_with_safetensors_is_a_source_model_whatever_else_lies_there(di
         (tmp_path / "pots" / name).write_text(text)
 
     with pytest.raises(UnsupportedModel, match="must be converted first"):
-        select(tmp_path / "pots", host=PluginHost())
+        select(tmp_path / "pots", host=PluginHost(disabled=WITHOUT_MLX))
 
 
 @pytest.mark.parametrize("suffixes", [[".pot"], {".pot": 3}, {".pot"}])

@@ -12,12 +12,16 @@ from pajamas.modelfiles import LocalFiles, read_json
 from pajamas.progress import NO_PROGRESS, Progress
 
 _BLOCK = 1 << 22
+_WORTH_SHOWING = 1 << 20
+"""Bytes. A folder has many small files, and a line for each hides the one that takes time."""
 
 
 def file_digest(path: Path, progress: Progress = NO_PROGRESS) -> str:
     """sha256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
-    with path.open("rb") as stream, progress.stage(f"Checksum {path.name}", path.stat().st_size, "bytes") as stage:
+    size = path.stat().st_size
+    shown = progress if size >= _WORTH_SHOWING else NO_PROGRESS
+    with path.open("rb") as stream, shown.stage(f"Checksum {path.name}", size, "bytes") as stage:
         while block := stream.read(_BLOCK):
             digest.update(block)
             stage.advance(len(block))

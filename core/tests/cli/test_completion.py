@@ -30,7 +30,7 @@ def complete(*words, code=PROGRAM):
         (("generate", "--model", "qwen3-8"), ["plain,qwen3-8b", "file,qwen3-8"]),
         (("info", "qwen3-8"), ["plain,qwen3-8b", "file,qwen3-8"]),
         (("--backend", "c"), ["plain,cuda", "plain,cpu"]),
-        (("chat", "--backend", "m"), ["plain,metal"]),
+        (("chat", "--backend", "me"), ["plain,metal"]),
     ],
 )
 def test_completion(words, offered):

@@ -83,7 +83,7 @@ def test_a_misspelt_command_is_a_usage_error_with_a_hint():
         (("generate", "--model", "tiny", "--temperature", "nan", "hello"), 2),
         (("generate", "--model", "tiny", "  "), 2),
         (("generate", "--model", "tiny", "--messages", "no-such-file"), 2),
-        (("convert", "--model", "tiny", "--formats", "mlx", "--dry-run"), 4),
+        (("convert", "--model", "tiny", "--formats", "papyrus", "--dry-run"), 4),
         (("info", "./no-such-folder"), 3),
     ],
 )

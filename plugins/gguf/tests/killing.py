@@ -23,13 +23,13 @@ def is_alive(process_id):
 
 def start(code, *arguments):
     """Run Python code that prints process ids in its first line: the process and these."""
-    helpers = {"PYTHONPATH": str(Path(__file__).parent)}
+    path = os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH"))))
     process = subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        env={**os.environ, **helpers},
+        env={**os.environ, "PYTHONPATH": path},
     )
     line = process.stdout.readline().split()
     assert line, process.communicate()[1].decode()

@@ -24,9 +24,9 @@ from quantize_jobs import TINY, Recorded, make_job
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 # The unit of the child's progress, its module, and how many samples keep it busy.
-CHILDREN = [("windows", "imatrix.child", 100_000), ("tokens", "imatrix.answer_child", 64)]
+CHILDREN = [("windows", "imatrix.child", 100_000), ("answers", "imatrix.answer_child", 64)]
 
-# Tells of the first window or token, with the process ids of its children, and stops there for good.
+# Tells of the first window or answer, with the process ids of its children, and stops there for good.
 RUN = """
 import os, sys, time
 from pathlib import Path
@@ -51,7 +51,7 @@ def model(tmp_path):
     shutil.rmtree(cache_folder() / "calibration", ignore_errors=True)
     general = tmp_path / "model"
     shutil.copytree(TINY, general, ignore=shutil.ignore_patterns("*.jsonl"))
-    return {"windows": TINY, "tokens": general}
+    return {"windows": TINY, "answers": general}
 
 
 @pytest.mark.parametrize(("unit", "module", "samples"), CHILDREN)
@@ -114,7 +114,7 @@ def test_the_child_ends_with_its_standard_input(task, tiny_bf16, tmp_path):
     process = subprocess.Popen([sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     process.stdin.write(json.dumps(attrs.asdict(attrs.evolve(task, model=str(tiny_bf16)))).encode() + b"\n")
     process.stdin.flush()
-    assert json.loads(process.stdout.readline())["event"] in ("started", "tokens")
+    assert json.loads(process.stdout.readline())["event"] in ("started", "step")
 
     process.stdin.close()
 

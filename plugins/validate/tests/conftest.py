@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 import pajamas
+
+sys.path.append(str(Path(__file__).parent))  # for the modules that several tests share
 
 TINY = Path(__file__).parents[2] / "tiny/src/pajamas_tiny/model"
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
-import threading
 import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
 
 import pytest
 from attrs import evolve
+from dataset_hub import PATH, dataset_hub
 
 from pajamas.errors import ChecksumMismatch, ModelFileError, NotCached, UsageError
 from pajamas_validate import datasets
@@ -89,34 +86,6 @@ def test_an_unknown_dataset_is_refused():
         read_dataset("c4")
 
 
-class FakeHub(BaseHTTPRequestHandler):
-    """A FAKE of the Hub that has one dataset file; `asked` notes the requests."""
-
-    archive = b""
-    asked: ClassVar[list[str]] = []
-
-    def do_HEAD(self):
-        self._answer(b"")
-
-    def do_GET(self):
-        self._answer(self.archive)
-
-    def _answer(self, body):
-        self.asked.append(f"{self.command} {self.path}")
-        self.send_response(200)
-        for name, value in {
-            "ETag": f'"{hashlib.sha256(self.archive).hexdigest()}"',
-            "X-Repo-Commit": DATASETS["wikitext2"].revision,
-            "Content-Length": str(len(self.archive)),
-        }.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
 _FETCH = """
 import sys
 from attrs import evolve
@@ -127,18 +96,8 @@ sys.stdout.write(datasets.read_dataset("wikitext2"))
 
 
 def test_it_is_fetched_once(small, tmp_path):
-    FakeHub.archive = write_archive(tmp_path / "a.zip", small).read_bytes()
-    FakeHub.asked.clear()
-    with ThreadingHTTPServer(("127.0.0.1", 0), FakeHub) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        environment = {
-            **os.environ,
-            "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
-            "HF_HOME": str(tmp_path / "home"),
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "NO_PROXY": "*",
-        }
-        environment.pop("HF_HUB_OFFLINE", None)
+    archive = write_archive(tmp_path / "a.zip", small).read_bytes()
+    with dataset_hub(archive, tmp_path / "home") as (environment, asked):
         # In a process of its own: huggingface_hub reads its environment when it is imported.
         runs = [
             subprocess.run(
@@ -146,8 +105,6 @@ def test_it_is_fetched_once(small, tmp_path):
             ).stdout
             for _ in range(2)
         ]
-        server.shutdown()
 
-    file = f"/datasets/ggml-org/ci/resolve/{small.revision}/wikitext-2-raw-v1.zip"
     assert runs == [TEXT.removesuffix("\n").encode()] * 2
-    assert FakeHub.asked == [f"HEAD {file}", f"GET {file}"]
+    assert asked == [f"HEAD {PATH}", f"GET {PATH}"]

@@ -17,7 +17,7 @@ from pajamas.safetensors_header import read_tensors
 from pajamas_validate.command import command
 
 TINY = Path(__file__).parents[2] / "tiny/src/pajamas_tiny/model"
-QUICK = {"windows": 1, "context": 128, "depth": 128, "prompts": 2, "max_tokens": 8}
+QUICK = {"windows": 1, "context": 128, "depth": 128, "prompts": 0}
 NORMS = ("blk.0.attn_norm.weight", "blk.2.attn_norm.weight")
 HF_NORMS = ("model.layers.0.input_layernorm.weight", "model.layers.2.input_layernorm.weight")
 
@@ -94,6 +94,11 @@ def bos_gguf(tmp_path_factory):
     return pajamas.run("convert", model=folder, output=folder.parent / "made", precision="f16").gguf_path
 
 
+@pytest.fixture
+def mlx():
+    pytest.importorskip("mlx.core", reason="this machine has no MLX")
+
+
 def compare(*models, **options):
     return pajamas.run("equivalence", models=models, **{**QUICK, **options})
 
@@ -105,7 +110,7 @@ def float32_distance(result):
 
 def test_the_original_says_which_norms_of_a_16_bit_file_are_swapped(tiny_gguf, tmp_path):
     wrong = swap(copy(tiny_gguf("bf16"), tmp_path), *NORMS)
-    result = compare(tiny_gguf("f16"), wrong, original=TINY)
+    result = compare(tiny_gguf("f16"), wrong)  # the receipt of the first names it
 
     computed, first, second = result.faults
     assert "In float32, A and B compute different things" in computed
@@ -159,8 +164,8 @@ def test_a_wrong_rope_theta_of_a_quantized_file_is_held_against_its_original(tin
     result = compare(*wrong, original=TINY)
 
     assert result.faults == (
-        "The rope theta is 10000 in A and 1e+06 in the original of A.",
-        "The rope theta is 10000 in B and 1e+06 in the original of B.",
+        "The rope theta is 10000 in A and 1e+06 in A's original.",
+        "The rope theta is 10000 in B and 1e+06 in B's original.",
     )
 
 
@@ -173,6 +178,38 @@ def test_swapped_weights_of_a_quantized_file_lose_out_of_proportion(tiny_gguf, t
     assert any(text.startswith("Out of proportion") for _, text in loss.lines)
 
 
+def test_the_one_that_all_others_agree_without_is_named(tiny_gguf, tmp_path):
+    wrong = swap(copy(tiny_gguf("bf16"), tmp_path), *NORMS)
+    result = compare(tiny_gguf("f16"), wrong, tiny_gguf("bf16"))
+
+    assert "All others agree without B." in result.faults
+    assert len(result.found("float32-kld")) == 3
+
+
+def test_a_quantized_copy_without_a_receipt_has_the_original_of_the_other(tiny_gguf, tmp_path):
+    wrong = swap(copy(tiny_gguf("q4_k_m"), tmp_path), *NORMS)
+    result = compare(tiny_gguf("q8_0"), wrong)
+
+    assert [finding.details["model"] for finding in result.found("weights")] == ["A", "B"]
+    assert len(result.faults) == 2
+    assert all(fault.startswith("In B, ") for fault in result.faults)
+
+
+def test_a_model_that_reads_other_tokens_is_not_asked_for_numbers(tiny_gguf, tmp_path):
+    folder = copy(TINY, tmp_path)
+    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    vocab = tokenizer["model"]["vocab"]
+    last = len(vocab) - 1
+    tokenizer["model"]["vocab"] = {token: last - number for token, number in vocab.items()}
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+    other = pajamas.run("convert", model=folder, output=tmp_path / "made", precision="f16").gguf_path
+    result = compare(tiny_gguf("f16"), other)
+
+    assert result.status == "fail"
+    assert "The tokenization differs" in result.faults[0]
+    assert not result.found("float32-kld")
+
+
 def test_the_command_ends_with_exit_code_5(tiny_gguf, tmp_path):
     wrong = set_float(copy(tiny_gguf("bf16"), tmp_path), "qwen3.rope.freq_base", 10000.0)
     result = CliRunner().invoke(
@@ -180,6 +217,43 @@ def test_the_command_ends_with_exit_code_5(tiny_gguf, tmp_path):
     )
 
     assert result.exit_code == 5
-    verdict = json.loads(result.stdout)["findings"][-1]
+    found = json.loads(result.stdout)
+    assert [model["backend"] for model in found["models"]] == ["gguf", "gguf"]
+    verdict = found["findings"][-1]
     assert verdict["details"]["status"] == "fail"
     assert verdict["details"]["faults"][0] == "The rope theta is 1e+06 in A and 10000 in B."
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("plant", "word"),
+    [
+        (lambda folder: swap(folder, *HF_NORMS), "In float32, A and B compute different things"),
+        (
+            lambda folder: set_config(folder, rope_parameters={"rope_theta": 10000.0, "rope_type": "default"}),
+            "The rope theta is 1e+06 in A and 10000 in B.",
+        ),
+    ],
+)
+def test_faults_of_a_folder_for_another_engine_are_found(tiny_gguf, mlx, tmp_path, plant, word):
+    result = compare(tiny_gguf("f16"), plant(copy(TINY, tmp_path)))
+
+    assert float32_distance(result) > 0.01
+    assert any(fault.startswith(word) for fault in result.faults)
+
+
+@pytest.mark.slow
+def test_a_bos_that_another_engine_does_not_put_is_found(bos_gguf, mlx):
+    (fault,) = compare(bos_gguf, TINY).faults
+
+    assert "A has '<|endoftext|>' (4087), B has nothing." in fault
+
+
+@pytest.mark.slow
+def test_swapped_norms_of_a_quantized_folder_are_found_by_its_receipt(tiny_gguf, mlx, tmp_path):
+    made = pajamas.run("convert", model=TINY, output=tmp_path, formats="mlx", precision="4bit").mlx_path
+    result = compare(tiny_gguf("q4_k_m"), swap(made, *HF_NORMS))
+
+    assert result.status == "fail"
+    assert f"In B, {HF_NORMS[0]} differs from the original" in result.faults[0]
+    assert not any(fault.startswith(("In A", "In float32")) for fault in result.faults)

@@ -129,6 +129,21 @@ def size(count: float) -> str:
     return f"{count:.0f} B"
 
 
+def rate(per_second: float, unit: str) -> str:
+    """How fast something goes: 12 windows/s, 3.2 MB/s, or for what is slower than one a second, 25 s each."""
+    if unit == "bytes":
+        return f"{size(per_second)}/s"
+    return f"{per_second:,.0f}/s" if per_second >= 1 else f"{duration(1 / per_second)} each"
+
+
+def duration(seconds: float) -> str:
+    """3.2 s, 45 s, 12:05 minutes or 1:02:33 hours."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
 @contextmanager
 def progress(*, keep: bool = True, doing: str = "") -> Iterator[Progress]:
     """Bars on a terminal, plain lines elsewhere; both on standard error.

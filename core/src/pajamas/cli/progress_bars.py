@@ -18,7 +18,7 @@ from rich.progress import (  # noqa: TID253 - as above
 from rich.table import Column  # noqa: TID253 - as above
 from rich.text import Text  # noqa: TID253 - as above
 
-from pajamas.cli.output import size
+from pajamas.cli.output import duration, rate, size
 
 _TITLE = 32
 
@@ -108,7 +108,7 @@ class _AmountColumn(ProgressColumn):
         text = amount(task.total) if task.finished else f"{done}/{amount(task.total)}"
         speed = task.finished_speed or task.speed
         words = "" if unit == "bytes" else f" {unit}"
-        return Text(f"{text}{words}" + (f" {amount(speed)}/s" if speed else ""))
+        return Text(f"{text}{words}" + (f" {rate(speed, unit)}" if speed else ""))
 
 
 class _TimeColumn(ProgressColumn):
@@ -123,12 +123,5 @@ class _TimeColumn(ProgressColumn):
         if task.fields["note"] == "stopped":
             return Text("stopped", style="yellow")
         if task.finished:
-            return Text(f"in {_clock(task.finished_time or 0)}", style="green")
-        return Text(f"{_clock(task.time_remaining)} left") if task.time_remaining is not None else Text("")
-
-
-def _clock(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+            return Text(f"in {duration(task.finished_time or 0)}", style="green")
+        return Text(f"{duration(task.time_remaining)} left") if task.time_remaining is not None else Text("")

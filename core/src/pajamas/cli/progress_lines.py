@@ -6,7 +6,7 @@ import time
 
 import click
 
-from pajamas.cli.output import size
+from pajamas.cli.output import duration, rate, size
 
 _EVERY = 10.0
 
@@ -39,10 +39,10 @@ class _LineStage:
         self._say(["stopped"] if kind else [f"done in {elapsed:.1f} s"])
 
     def _rate(self, elapsed: float) -> list[str]:
-        rate = self._done / elapsed if elapsed > 0 else 0.0
-        parts = [f"{self._amount(rate)}/s"]
-        if self._total and rate and self._done < self._total:
-            parts.append(f"{(self._total - self._done) / rate:.0f} s left")
+        speed = self._done / elapsed if elapsed > 0 else 0.0
+        parts = [rate(speed, self._unit)] if speed else []
+        if self._total and speed and self._done < self._total:
+            parts.append(f"{duration((self._total - self._done) / speed)} left")
         return parts
 
     def _say(self, parts: list[str]) -> None:

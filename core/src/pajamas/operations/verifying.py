@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from pathlib import Path
 
 from attrs import frozen
 
-from pajamas import digests, gguf_header, manifest, store
+from pajamas import digests, gguf_header, manifest, mlx_folder, safetensors_header, store
 from pajamas.architecture import detect_architecture
 from pajamas.architecture_gguf import scheme_of
 from pajamas.errors import ModelNotFound, PajamasError
@@ -111,7 +112,7 @@ def _check(folder: Path, receipt: Receipt, progress: Progress) -> list[Check]:
     ]
     try:
         found = (digests.tensor_digest(path, progress), digests.tokenizer_digest(path), digests.template_digest(path))
-        facts = _facts(path) if receipt.format == "gguf" else {}
+        facts = _FACTS[receipt.format](path) if receipt.format in _FACTS else {}
     except PajamasError as error:  # a damaged header is a finding here, and the other checks still count
         return [*checks, check("header", "sound", error.why or error.what)]
     expected = (receipt.tensor_digest, receipt.tokenizer_digest, receipt.template_digest)
@@ -119,7 +120,8 @@ def _check(folder: Path, receipt: Receipt, progress: Progress) -> list[Check]:
     checks += [
         check(*values) for values in zip(names, expected, found, strict=True) if values != ("tensor digest", None, None)
     ]
-    return checks + [check(what, recorded, facts[what]) for what, recorded in _recorded(receipt).items()]
+    recorded = _recorded(receipt)
+    return checks + [check(what, recorded[what], fact) for what, fact in facts.items() if what in recorded]
 
 
 _LISTED = 3
@@ -136,7 +138,7 @@ def _recorded(receipt: Receipt) -> dict[str, str]:
         "tensors": _listing([(tensor.name, tensor.type, tensor.shape, tensor.size) for tensor in receipt.tensors]),
         "architecture": str(receipt.architecture),
     }
-    return {what: text for what, text in facts.items() if text != "None"} if receipt.format == "gguf" else {}
+    return {what: text for what, text in facts.items() if text != "None"}
 
 
 def _facts(path: Path) -> dict[str, str]:
@@ -155,6 +157,24 @@ def _facts(path: Path) -> dict[str, str]:
         "tensors": _listing([(tensor.name, tensor.type, tensor.shape, tensor.size) for tensor in header.tensors]),
         "architecture": str(architecture),
     }
+
+
+def _mlx_facts(path: Path) -> dict[str, str]:
+    """What an MLX folder says of itself. No file of it names its scheme, and its architecture is its source's."""
+    files = LocalFiles(path)
+    tensors = mlx_folder.tensors_of(files)
+    size = sum(files.sizes()[name] for name in safetensors_header.weight_files(files))
+    parameters = sum(math.prod(tensor.shape) for tensor in tensors)
+    return {
+        "size": str(size),
+        "parameters": str(parameters),
+        "bits per weight": f"{8 * size / parameters if parameters else 0:.6f}",
+        "tensor types": str(dict(sorted(Counter(tensor.type for tensor in tensors).items()))),
+        "tensors": _listing([(tensor.name, tensor.type, tensor.shape, tensor.size) for tensor in tensors]),
+    }
+
+
+_FACTS = {"gguf": _facts, "mlx": _mlx_facts}
 
 
 def _listing(tensors: list[tuple[str, str, tuple[int, ...], int]]) -> str:

@@ -6,7 +6,6 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 
 from attrs import evolve
 
@@ -32,9 +31,6 @@ class Asker:
     def __init__(self, session: Session, host: PluginHost) -> None:
         self.session = session
         self.host = host
-        # Without the feature a session serves one caller at a time: the others wait here, and that is measured.
-        parallel = Feature.PARALLEL in session.features
-        self._turn: AbstractContextManager[object] = nullcontext() if parallel else threading.Lock()
 
     def ask(self, case: Case, *, warm_up: bool = False) -> Run:
         """Put `case` to the session once.
@@ -47,7 +43,9 @@ class Asker:
             if case.context:
                 case = evolve(case, context=min(case.context, WARM_PROMPT + case.answer_tokens))
         requests = [self._request(case, number) for number in range(case.concurrency or 1)]
-        return self._together(requests) if case.concurrency else self._alone(requests[0])
+        if len(requests) > 1 and Feature.PARALLEL in self.session.features:
+            return self._together(requests)
+        return self._in_turn(requests)
 
     def _request(self, case: Case, number: int) -> GenerateRequest:
         request = GenerateRequest(
@@ -62,9 +60,11 @@ class Asker:
         # Requests that run at once begin differently: none may live on what another has computed.
         return evolve(request, prompt=case.prompt if case.concurrency is None else f"{number + 1}. {case.prompt}")
 
-    def _alone(self, request: GenerateRequest) -> Run:
-        answer = self._timed(request)
-        return Run(answers=(answer,), seconds=answer.total)
+    def _in_turn(self, requests: list[GenerateRequest]) -> Run:
+        """All of them are made now, and each waits for those before it. In this thread, where some engines must be."""
+        began = time.perf_counter()
+        answers = tuple(self._timed(request, began) for request in requests)
+        return Run(answers=answers, seconds=answers[-1].total)
 
     def _together(self, requests: list[GenerateRequest]) -> Run:
         answers: list[Answer | BaseException | None] = [None] * len(requests)
@@ -73,7 +73,7 @@ class Asker:
         def work(number: int) -> None:
             ready.wait()
             try:
-                answers[number] = self._timed(requests[number])
+                answers[number] = self._timed(requests[number], time.perf_counter())
             except BaseException as error:  # raised by the thread that waits for all of them
                 answers[number] = error
 
@@ -90,10 +90,8 @@ class Asker:
                 raise found
         return Run(answers=tuple(found for found in answers if isinstance(found, Answer)), seconds=seconds)
 
-    def _timed(self, request: GenerateRequest) -> Answer:
-        began = time.perf_counter()
-        with self._turn:
-            return timed(lambda: generation.stream(self.session, request, host=self.host), began)
+    def _timed(self, request: GenerateRequest, began: float) -> Answer:
+        return timed(lambda: generation.stream(self.session, request, host=self.host), began)
 
 
 def timed(start: Callable[[], Iterator[Chunk]], began: float) -> Answer:
@@ -115,7 +113,6 @@ def timed(start: Callable[[], Iterator[Chunk]], began: float) -> Answer:
     total = time.perf_counter() - began
     return Answer(
         first_token=times[0][0] if times else None,
-        last_token=times[-1][0] if times else None,
         total=total,
         gaps=gaps(times),
         token_ids=tuple(token_ids),

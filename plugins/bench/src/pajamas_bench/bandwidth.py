@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-LEAST, MOST = 2**28, 2**30
+LEAST, MOST = 2**28, 2**29
 """Bytes that are read: more than caches hold, no more than a small machine has."""
-_REPEATS = 5
+_REPEATS = 10
 _CACHE = Path("/sys/devices/system/cpu/cpu0/cache/index3/size")
 
 
 def measure(size: int | None = None) -> tuple[float, float]:
-    """Bytes a second that one thread reads, and all that this process may run: the best of five passes.
+    """Bytes a second that one thread reads, and all that this process may run: the best of ten passes.
 
     A pass is numpy's dot product of a float32 array with itself, which BLAS computes faster than memory delivers; the
     caller sees to it that BLAS has one thread (`OPENBLAS_NUM_THREADS=1` and the like, before numpy is imported).

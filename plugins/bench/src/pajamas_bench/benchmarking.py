@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
@@ -76,18 +77,22 @@ def benchmark(
     before = None if baseline is None else baselines.read(Path(baseline))
     if before is not None:
         baselines.check_cases(before, [case.key for case in cases], Path(str(baseline)))
+    if report is not None:
+        from pajamas_bench.report import folder
+
+        folder.prepare(Path(report))
     host = host or PluginHost()
     models = [model] if compare_with is None else [compare_with, model]
     candidates = [Candidate(host, name, backend, loading, cases, progress) for name in models]
-    with MeasuringProcess(blas_threads=False) as empty:
-        bandwidth = empty.bandwidth()
+    bandwidth = _bandwidth()
     meter = PressureMeter()
     with ExitStack() as stack:
         for candidate in candidates:
             stack.push(candidate.leave)
         _measure(candidates, repeat, progress)
-        machine = describe(bandwidth, meter.share())
-        results = tuple(candidate.result(machine) for candidate in candidates)
+        pressure = meter.share()
+    machine = describe(bandwidth, pressure)
+    results = tuple(candidate.result(machine) for candidate in candidates)
     result = BenchmarkResult(
         candidates=results,
         machine=machine,
@@ -107,9 +112,7 @@ def benchmark(
         result = evolve(result, status=status(result.changes))
     result = evolve(result, notes=notes(result, before))
     if report is not None:
-        from pajamas_bench.report.folder import write_report
-
-        result = evolve(result, reports=write_report(result, Path(report)))
+        result = evolve(result, reports=folder.write_report(result, Path(report)))
     return result
 
 
@@ -130,6 +133,13 @@ def _check(
         raise UsageError(f"The largest regression cannot be {max_regression} %.", "", "Write it as 20%.")
     if loading.get("embeddings"):
         raise UsageError("A benchmark generates.", "A session does that or embeds.", "Leave embeddings=True out.")
+
+
+@functools.cache
+def _bandwidth() -> tuple[float, float]:
+    """Of this machine, looked at once by a program that benchmarks several times."""
+    with MeasuringProcess(blas_threads=False) as empty:
+        return empty.bandwidth()
 
 
 def _measure(candidates: list[Candidate], repeat: int, progress: Progress) -> None:

@@ -26,6 +26,9 @@ from pajamas_bench.metrics import LOAD, PEAK_MEMORY
 from pajamas_bench.process import MeasuringProcess
 from pajamas_bench.results import CandidateResult, Machine
 
+_BLOCK = 256
+"""Tokens."""
+
 
 class Candidate:
     """A model that was found, and the backend that was chosen for it. Nothing is loaded before `reload`.
@@ -53,21 +56,18 @@ class Candidate:
         given = load_options(options)
         check_device(backend, given)
         self.selection = select(model, backend, load_features(given), progress=progress, host=host)
+        files = LocalFiles(self.selection.artifact.path)
+        self.architecture = detect(host, files)
         self.cases = cases
-        self.given = {name: value for name, value in options.items() if value is not None}
-        info = self.selection.choice.info
-        self.parallel = Feature.PARALLEL in info.features
         contexts = [case.context for case in cases if case.context]
-        together = [case.concurrency for case in cases if case.concurrency] if self.parallel else []
+        together = [case.concurrency for case in cases if case.concurrency]
         if self.selection.choice.device:
             given = evolve(given, device=self.selection.choice.device)
         if contexts and given.context_length is None:
-            given = evolve(given, context_length=max(contexts))
-        if together and given.max_sequences == 1:
+            given = evolve(given, context_length=_room(max(contexts), self.architecture))
+        if together and given.max_sequences == 1 and Feature.PARALLEL in self.selection.choice.info.features:
             given = evolve(given, max_sequences=max(together))
         self.options = given
-        files = LocalFiles(self.selection.artifact.path)
-        self.architecture = detect(host, files)
         self.size = self.selection.artifact.size or sum(weight_sizes(files).values())
         found = manifest.find_receipt(self.selection.artifact.path)
         self.scheme = self.selection.artifact.scheme or (found[1].scheme if found else None)
@@ -126,6 +126,7 @@ class Candidate:
         weights = ceiling.weights_per_token(self.size, loaded.architecture)
         cells = loaded.context_length * self.options.max_sequences
         kv = ceiling.kv_per_token(loaded.memory, cells, loaded.architecture)
+        parallel = Feature.PARALLEL in loaded.features
         bandwidth = ceiling.usable_bandwidth(machine.bandwidth_one, machine.bandwidth_all, self.options.threads)
 
         def limit(case: Case, run: Run) -> float | None:
@@ -133,7 +134,7 @@ class Candidate:
                 return None  # it was the processor's memory that was measured
             first = run.answers[0]
             depth = first.prompt_tokens + len(first.token_ids) / 2  # the mean over the answer
-            together = case.concurrency if case.concurrency and self.parallel else 1
+            together = case.concurrency if case.concurrency and parallel else 1
             return ceiling.ceiling(bandwidth, weights, kv, depth, together)
 
         return CandidateResult(
@@ -158,7 +159,7 @@ class Candidate:
                 figures.case_result(
                     case,
                     runs,
-                    queued=bool(case.concurrency) and not self.parallel,
+                    queued=bool(case.concurrency) and not parallel,
                     ceiling=limit(case, runs[0]),
                 )
                 for case, runs in self.runs.items()
@@ -176,8 +177,19 @@ class Candidate:
                 )
 
 
+def _longest(architecture: Architecture) -> int | None:
+    """Tokens of the longest context that the model takes; None where nothing says."""
+    return max((architecture.extended_context_length or 0, architecture.context_length or 0)) or None
+
+
+def _room(context: int, architecture: Architecture) -> int:
+    """In whole blocks, as engines allocate: so what a token of the cache takes can be told from all that it takes."""
+    blocks = -(-context // _BLOCK) * _BLOCK
+    return min(blocks, _longest(architecture) or blocks)
+
+
 def _check_contexts(contexts: list[int], architecture: Architecture, model: str) -> None:
-    longest = max((architecture.extended_context_length or 0, architecture.context_length or 0))
+    longest = _longest(architecture)
     for context in contexts:
         if longest and context > longest:
             raise UnsupportedFeature(

@@ -9,11 +9,12 @@ def weights_per_token(size: int, architecture: Architecture) -> int:
     """Bytes of `size` (all weights) that one token reads.
 
     All of them but the token embedding where the output layer has weights of its own, for of it one row is read; and of
-    the experts only those that are active. Shares of the parameters stand for shares of the bytes.
+    the experts only those that are active. Shares of the parameters stand for shares of the bytes; 0 where their number
+    is not known.
     """
     parameters = architecture.parameters
     if not parameters:
-        return size
+        return 0
     touched = architecture.active_parameters or parameters
     if architecture.tied_embeddings is False and architecture.vocab_size and architecture.hidden_size:
         touched -= architecture.vocab_size * architecture.hidden_size
@@ -34,15 +35,14 @@ def kv_per_token(memory: MemoryUse, cells: int, architecture: Architecture) -> f
 
 def ceiling(bandwidth: float, weights: int, kv: float, depth: float, requests: int = 1) -> float | None:
     """Tokens a second of `requests` computed together, each with `depth` tokens of context. The weights are read once
-    for all of them. None where nothing is read.
+    for all of them. None where the weights are not known.
 
     Args:
         bandwidth: bytes a second.
         weights: bytes a pass, from `weights_per_token`.
         kv: bytes for each token of a context, from `kv_per_token`.
     """
-    read = weights + requests * kv * depth
-    return requests * bandwidth / read if read else None
+    return requests * bandwidth / (weights + requests * kv * depth) if weights else None
 
 
 def usable_bandwidth(one: float, all_threads: float, threads: int | None) -> float:

@@ -53,7 +53,7 @@ def case_result(case: Case, runs: Sequence[Run], *, queued: bool = False, ceilin
 
 def values_alone(answer: Answer) -> dict[str, float]:
     """The metrics of a request that had the model to itself."""
-    found = {TOTAL.name: answer.total}
+    found: dict[str, float] = {}
     if answer.first_token is not None:
         found[FIRST_TOKEN.name] = answer.first_token
     computed = answer.prompt_tokens - answer.cached_tokens
@@ -63,17 +63,18 @@ def values_alone(answer: Answer) -> dict[str, float]:
         found[PROMPT_SPEED.name] = computed / seconds
     if speed := _generation_speed(answer):
         found[GENERATION_SPEED.name] = speed
-    return found | _latencies(answer.gaps)
+    return found | _latencies(answer.gaps) | {TOTAL.name: answer.total}
 
 
 def values_together(run: Run) -> dict[str, float]:
     """The metrics of requests at once. Generation is that of all, from the first request to the end of the last."""
-    found = {TOTAL.name: run.seconds}
+    found: dict[str, float] = {}
     firsts = [answer.first_token for answer in run.answers if answer.first_token is not None]
     if firsts:
         found[FIRST_TOKEN.name] = median(firsts)
     found[GENERATION_SPEED.name] = sum(len(answer.token_ids) for answer in run.answers) / run.seconds
-    return found | _latencies([gap for answer in run.answers for gap in answer.gaps])
+    gaps = [gap for answer in run.answers for gap in answer.gaps]
+    return found | _latencies(gaps) | {TOTAL.name: run.seconds}
 
 
 def _generation_speed(answer: Answer) -> float | None:

@@ -38,7 +38,6 @@ class Answer:
 
     first_token: float | None
     """None: no token came."""
-    last_token: float | None
     total: float
     """To the end of the stream."""
     gaps: tuple[float, ...]

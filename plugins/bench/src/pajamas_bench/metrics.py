@@ -46,4 +46,4 @@ def with_noise(text: str, noise: float | None) -> str:
     """`text` and how far it can be trusted: "412 ±3%"."""
     if noise is None:
         return text
-    return f"{text} ±{100 * noise:.0f}%" if noise < 10 else f"{text} ±>999%"
+    return f"{text} ±{100 * noise:.0f}%" if noise < 0.995 else f"{text} ±>99%"

@@ -18,6 +18,11 @@ def notes(result: BenchmarkResult, before: BenchmarkResult | None) -> tuple[str,
         )
     if result.repeat == 1:
         found.append("Measured once: the noise is not known.")
+    for backend in dict.fromkeys(one.backend for one in result.candidates if any(case.queued for case in one.cases)):
+        found.append(
+            f"Backend {backend} answers one request at a time: requests at once wait in a queue, and their time to "
+            "first token includes that."
+        )
     for candidate in result.candidates:
         found += _of_candidate(candidate)
     if before is not None:
@@ -36,18 +41,13 @@ def notes(result: BenchmarkResult, before: BenchmarkResult | None) -> tuple[str,
 def _of_candidate(candidate: CandidateResult) -> list[str]:
     found = []
     name = candidate.name
-    if any(case.queued for case in candidate.cases):
-        found.append(
-            f"{name}: backend {candidate.backend} answers one request at a time: requests at once wait in a queue, and "
-            "their time to first token includes that."
-        )
     short = [case.name for case in candidate.cases if case.generated < case.answer_tokens]
     if short:
         found.append(f"{name}: the model ended answers before their length: {', '.join(map(repr, short))}.")
     if candidate.device != "cpu":
         found.append(f"{name}: no ceiling is given, for its layers run on {candidate.device}, whose memory is its own.")
     if any((case.of_ceiling or 0) > 1 for case in candidate.cases):
-        found.append(f"{name}: above its ceiling, for its weights stay in the processor's cache.")
+        found.append(f"{name}: above its ceiling, for its weights may stay in the processor's cache.")
     return found
 
 

@@ -166,8 +166,12 @@ def _metric_label(metric: str, case: str | None) -> str:
 
 def _delta(change: Change) -> str:
     sign = "−" if change.delta < 0 else "+"
-    spread = "" if change.noise is None else f" ±{min(100 * change.noise, 999):.0f}"
-    word = {"unknown": "one run: noise unknown"}.get(change.verdict, change.verdict)
+    spread = ""
+    if change.noise is not None:
+        # The interval is one of the ratio: as many times less is fewer per cent than as many times more.
+        width = change.noise if change.delta >= 0 else 1 - 1 / (1 + change.noise)
+        spread = f" ±{min(100 * width, 999):.0f}"
+    word = {"unknown": "noise unknown"}.get(change.verdict, change.verdict)
     return f"{sign}{abs(change.delta):.1f} %{spread}, {word}" + (", REGRESSION" if change.regression else "")
 
 

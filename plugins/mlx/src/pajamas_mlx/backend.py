@@ -9,7 +9,7 @@ from pajamas_mlx import engine
 from pajamas_mlx.quantize.schemes import ALIASES, PROFILES, QUANTIZE_OPTIONS, REFUSED, SCHEMES
 from pajamas_mlx.session.features import FEATURES
 
-_SLOW = "without Metal MLX computes on the processor: right, and several times slower than llama.cpp on GGUF"
+_SLOW = "without Metal MLX computes on the processor: for correctness, many times slower than llama.cpp"
 
 
 def describe() -> BackendInfo:

@@ -6,15 +6,17 @@ lets this module's thread compute. The thread is the process's: engines of two s
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import importlib.metadata
 import importlib.util
 import os
 import platform
+import queue
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import cache
 from typing import Any, TypeVar
 
@@ -27,6 +29,8 @@ T = TypeVar("T")
 INSTALL = "pip install pajamas-mlx"
 DISTRIBUTION = "mlx-lm"
 _LOCK = threading.Lock()
+_PATIENCE = 5.0
+"""Seconds that the end of the process waits for what is being computed."""
 _MODULES = ("mlx.core", "mlx_lm.utils", "mlx_lm.models.cache", "mlx.utils")
 _VARIABLE = "TRANSFORMERS_NO_ADVISORY_WARNINGS"
 
@@ -104,9 +108,42 @@ def _modules() -> Engine:
             os.environ.pop(_VARIABLE, None)
 
 
+class _Thread:
+    """Computes what it is given, one thing after the other. It dies with the process, whatever it is at.
+
+    A thread that has used MLX must give its streams back before it ends, or MLX aborts the process at its exit.
+    """
+
+    def __init__(self, mx: Any) -> None:
+        self._mx = mx
+        self._work: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="mlx", daemon=True)
+        self._thread.start()
+        atexit.register(self._stop)
+
+    def result(self, work: Callable[[], T]) -> T:
+        future: Future[T] = Future()
+        self._work.put((future, work))
+        return future.result()
+
+    def _run(self) -> None:
+        while item := self._work.get():
+            future, work = item
+            try:
+                future.set_result(work())
+            except BaseException as error:  # the caller's
+                future.set_exception(error)
+            del item, future, work  # not kept until there is more to do: a model hangs on them
+        self._mx.clear_streams()
+
+    def _stop(self) -> None:
+        self._work.put(None)
+        self._thread.join(_PATIENCE)
+
+
 @cache
-def _thread() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="mlx")
+def _thread() -> _Thread:
+    return _Thread(engine().mx)
 
 
 def compute(device: str, work: Callable[[], T]) -> T:
@@ -124,7 +161,7 @@ def compute(device: str, work: Callable[[], T]) -> T:
             return work()
 
     try:
-        return _thread().submit(run).result()
+        return _thread().result(run)
     except PajamasError:
         raise
     except MemoryError as error:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 from attrs import frozen
 
 from pajamas.errors import UnsupportedFeature, UsageError
@@ -9,6 +12,10 @@ from pajamas.needs import load_features, refuse_missing
 from pajamas.types import LoadOptions
 from pajamas_mlx import engine
 from pajamas_mlx.session.features import FEATURES
+from pajamas_mlx.session.rope import corrections
+
+if TYPE_CHECKING:
+    from pajamas_mlx.session.facts import Facts
 
 COMPUTE_DTYPES = ("float32", "bfloat16", "float16")
 DEFAULT_CONTEXT = 8192
@@ -24,20 +31,19 @@ class Parameters:
     context_length: int
     chunk: int
     compute_dtype: str | None
+    corrections: Mapping[str, Any]
+    """To the config, before mlx-lm reads it."""
 
 
-def resolve(options: LoadOptions, trained_context: int, *, rotary: bool) -> Parameters:
+def resolve(options: LoadOptions, facts: Facts) -> Parameters:
     """Check the options against this machine and fill what they leave open.
 
     The key/value cache grows with its tokens, so that a session takes the model's whole context if nothing is asked.
 
-    :param trained_context: tokens, from the config; 0 if it does not say.
-    :param rotary: positions are rotations, which go on beyond the trained context, though what they mean was not
-        learned. Learned positions end there.
-
     Raises:
         UsageError: a number or a type that makes no sense.
         UnsupportedFeature: an option that MLX has not; each is named.
+        UnsupportedModel: the config asks for what MLX would ignore.
         DeviceNotFound: the device is not here.
     """
     device = engine.check_device(options.device)
@@ -60,16 +66,20 @@ def resolve(options: LoadOptions, trained_context: int, *, rotary: bool) -> Para
         raise UsageError(
             f"MLX does not compute in {options.compute_dtype!r}.", "", f"Choose one of {', '.join(COMPUTE_DTYPES)}."
         )
-    context = options.context_length or trained_context or DEFAULT_CONTEXT
-    if trained_context and context > trained_context and not rotary:
+    trained = facts.trained_context
+    context = options.context_length or trained or DEFAULT_CONTEXT
+    # Rotations go on beyond the trained context, though what they mean was not learned. Learned positions end there.
+    if trained and context > trained and not facts.rotary:
         raise UsageError(
             f"A context of {context:,} tokens is too long.",
-            f"The model has learned {trained_context:,} positions, and there is no other.",
+            f"The model has learned {trained:,} positions, and there is no other.",
             "Ask for less.",
         )
     return Parameters(
         device=device,
         context_length=context,
         chunk=min(options.batch_size or CHUNK, context),
-        compute_dtype=options.compute_dtype,
+        # MLX multiplies quantized weights by float32 on the processor, and takes seven times as long for 16 bits.
+        compute_dtype=options.compute_dtype or ("float32" if device == "cpu" and facts.quantized else None),
+        corrections=corrections(facts.config, context),
     )

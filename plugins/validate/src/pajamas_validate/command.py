@@ -23,6 +23,7 @@ from pajamas.errors import UsageError
 from pajamas.operations.validating import choose_metrics
 from pajamas_validate.equivalence.command import compare
 from pajamas_validate.hooks import KLD, PERPLEXITY
+from pajamas_validate.precheck import check_early
 
 _ANSWERS = 8192
 """Tokens of context that a session has by default, for metrics that generate."""
@@ -58,6 +59,7 @@ _ANSWERS = 8192
               help="Do not put the figures into the receipt.")  # fmt: skip
 @click.option("--no-resume", "resume", is_flag=True, flag_value=False, default=True, help="Begin anew.")
 @click.option("--equivalence", is_flag=True, help="Compare MODELS instead: one model on several engines.")
+@click.option("--prompts", type=click.IntRange(min=0), metavar="N", help="For --equivalence: answer N. Default: 40.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of the engine.")
 @click.option("--original-backend", metavar="NAME", help="The original's backend. Default: by its format.")
 @backend_option
@@ -68,6 +70,7 @@ def command(
     /,
     models: tuple[str, ...],
     equivalence: bool,
+    prompts: int | None,
     quantized: str | None,
     original: str | None,
     alone: bool,
@@ -93,6 +96,8 @@ def command(
     if equivalence:
         compare(ctx, models, as_json=as_json, options=ctx.params)
         return
+    if prompts is not None:
+        raise UsageError("--prompts needs --equivalence.", "", "For other answers, name a --suite.")
     if models:
         raise UsageError(
             f"What {models[0]!r} is meant for cannot be told.",
@@ -103,9 +108,12 @@ def command(
         raise click.MissingParameter(ctx=ctx, param=_option(ctx, "quantized"))
     host = plugin_host(ctx)
     loading: dict[str, Any] = {"threads": threads}
-    if set(choose_metrics(host, metrics)) <= {PERPLEXITY, KLD} or context > _ANSWERS:
+    chosen = choose_metrics(host, metrics)
+    if set(chosen) <= {PERPLEXITY, KLD} or context > _ANSWERS:
         loading["context_length"] = context  # nothing but windows is computed, or they are longer than answers
+    given = {"context": context} | {name: value for name, value in options.items() if value is not None}
     with progress(keep=False, doing="Loading") as shown:
+        check_early(host, given, chosen, quantized, original=original, text=text, report=report)
         result = run(
             "validate",
             quantized=quantized,
@@ -115,7 +123,7 @@ def command(
             text=text,
             report=report,
             record=record,
-            options={"context": context} | {name: value for name, value in options.items() if value is not None},
+            options=given,
             backend=backend,
             original_backend=original_backend,
             progress=shown,

@@ -16,7 +16,7 @@ from pajamas_validate.agreement import first_difference
 from pajamas_validate.hooks import KLD
 from pajamas_validate.measuring import measure
 from pajamas_validate.reference import Header, reference_writer
-from pajamas_validate.reference_file import Reference, open_reference
+from pajamas_validate.reference_file import Reference, open_reference, refuse_other
 from pajamas_validate.resuming import state_of
 from pajamas_validate.scores import SCORES, Scores, write
 from pajamas_validate.settings import Settings, read_settings
@@ -125,9 +125,7 @@ def _reference(job: ValidateJob, settings: Settings, text: Text) -> Reference | 
     """
     if settings.reference is None:
         return None
-    if job.original is not None or settings.save_reference is not None:
-        why = "A reference stands for the original."
-        raise UsageError("A reference and an original contradict each other.", why, "Leave one of them out.")
+    refuse_other(job.original, settings.save_reference)
     reference = open_reference(settings.reference)
     if reference.header.text_sha256 != text.digest:
         raise UsageError(
@@ -166,9 +164,6 @@ def label_of(session: Session, artifact: Artifact | None) -> str:
 def _profile(settings: Settings, session: Session, artifact: Artifact | None) -> Profile | None:
     """The one that was named, else that of the candidate's receipt, else of its scheme; None for schemes of none."""
     if settings.profile is not None:
-        if settings.profile not in PROFILES:
-            what = f"There is no profile {settings.profile!r}."
-            raise UsageError(what, f"Profiles: {', '.join(PROFILES)}.", "")
         return PROFILES[settings.profile]
     if artifact is None:
         return None

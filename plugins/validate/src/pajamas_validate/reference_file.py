@@ -86,6 +86,13 @@ def open_reference(path: Path) -> Reference:
     return Reference(path=path, header=header, windows=windows, start=start)
 
 
+def refuse_other(original: object, save_reference: Path | None) -> None:
+    """Raises UsageError for an original beside a reference, or a reference that is to be made from one."""
+    if original is not None or save_reference is not None:
+        why = "A reference stands for the original."
+        raise UsageError("A reference and an original contradict each other.", why, "Leave one of them out.")
+
+
 def _check_digest(stream: IO[bytes], path: Path) -> None:
     size = stream.seek(0, 2) - _DIGEST
     stream.seek(0)

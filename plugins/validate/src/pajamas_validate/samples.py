@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cattrs
@@ -10,7 +9,7 @@ from attrs import asdict
 
 from pajamas.types import Finding
 from pajamas_validate.behaviour import Behaviour, run_suite
-from pajamas_validate.suite import built_in, read_suite, suite_of
+from pajamas_validate.suite import named_suite, suite_of
 
 if TYPE_CHECKING:
     from pajamas.types import ValidateJob
@@ -25,8 +24,7 @@ def validate_samples(job: ValidateJob, settings: Settings) -> list[Finding]:
         PajamasError: what generating raises.
     """
     if settings.suite is not None:
-        file = Path(settings.suite).expanduser()
-        suite = read_suite(file) if file.suffix == ".toml" else built_in(str(settings.suite))
+        suite = named_suite(settings.suite)
     else:
         suite = suite_of(job.model_text.path.parent if job.model_text else None)
     return of_behaviour(run_suite(job.candidate, job.original, suite, progress=job.progress))

@@ -109,7 +109,17 @@ def _aligned(first: Blocks, second: Blocks) -> Generator[tuple[NDArray[np.float3
 
 
 def right_logprobs(block: NDArray[np.float32], targets: NDArray[np.int32]) -> NDArray[np.float32]:
-    """The right tokens' log-probabilities, [rows]."""
+    """The right tokens' log-probabilities, [rows].
+
+    Raises:
+        EngineError: one is not a number, or the model has no such token.
+    """
+    if targets.max() >= block.shape[1]:
+        raise EngineError(
+            f"The model has no token {targets.max()}, which its tokenizer makes of the text.",
+            f"It gives probabilities for {block.shape[1]:,} tokens.",
+            "Its vocabulary and its weights do not belong together: convert the model again.",
+        )
     values: NDArray[np.float32] = block[np.arange(len(block)), targets]
     if np.isnan(values).any():
         raise not_numbers()

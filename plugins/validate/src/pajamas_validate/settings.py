@@ -10,6 +10,7 @@ from typing import Any, get_args, get_type_hints
 from attrs import frozen
 
 from pajamas.errors import UsageError
+from pajamas.profiles import PROFILES
 from pajamas_validate.windows import CONTEXT
 
 
@@ -38,7 +39,7 @@ class Settings:
 
 
 def read_settings(options: Mapping[str, Any]) -> Settings:
-    """Raises UsageError for an option that there is not, or a value of the wrong type."""
+    """Raises UsageError for an option that there is not, a value of the wrong type, or a profile that there is not."""
     kinds = get_type_hints(Settings)
     for name, value in options.items():
         if name not in kinds:
@@ -54,4 +55,7 @@ def read_settings(options: Mapping[str, Any]) -> Settings:
     given: dict[str, Any] = {
         name: Path(value) if name in paths and value is not None else value for name, value in options.items()
     }
-    return Settings(**given)
+    settings = Settings(**given)
+    if settings.profile not in (None, *PROFILES):
+        raise UsageError(f"There is no profile {settings.profile!r}.", f"Profiles: {', '.join(PROFILES)}.", "")
+    return settings

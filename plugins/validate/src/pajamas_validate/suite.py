@@ -69,6 +69,16 @@ def suite_of(model: Path | None) -> Suite:
     return read_suite(own) if own is not None and own.is_file() else built_in(GENERAL)
 
 
+def named_suite(name: str) -> Suite:
+    """The suite in a .toml file, or the one of that name that comes with pajamas.
+
+    Raises:
+        UsageError, ModelNotFound: as `read_suite` and `built_in`.
+    """
+    file = Path(name).expanduser()
+    return read_suite(file) if file.suffix == ".toml" else built_in(name)
+
+
 def built_in(name: str) -> Suite:
     """A suite that comes with pajamas.
 

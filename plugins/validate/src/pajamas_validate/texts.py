@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pajamas_validate.settings import Settings
 
 
-_USUAL = "wikitext2"
+USUAL = "wikitext2"
 """What published figures are measured on."""
 
 
@@ -46,11 +46,16 @@ def choose_text(job: ValidateJob, settings: Settings) -> Text:
 
 def _wanted(job: ValidateJob, settings: Settings) -> Text:
     if job.text is not None:
-        if settings.dataset is not None:
-            raise UsageError("A text and a dataset contradict each other.", "", "Leave one of them out.")
+        refuse_two(job.text, settings.dataset)
         return Text(name=job.text_name or "the given text", text=job.text)
     if settings.dataset is not None:
         return Text(name=settings.dataset, text=read_dataset(settings.dataset))
     if job.model_text is not None:
         return Text(name=job.model_text.path.name, text=job.model_text.text)
-    return Text(name=_USUAL, text=read_dataset(_USUAL))
+    return Text(name=USUAL, text=read_dataset(USUAL))
+
+
+def refuse_two(text: object, dataset: str | None) -> None:
+    """Raises UsageError for a text and a dataset."""
+    if text is not None and dataset is not None:
+        raise UsageError("A text and a dataset contradict each other.", "", "Leave one of them out.")

@@ -97,12 +97,7 @@ def cut(tokens: Tokens, context: int = CONTEXT, limit: int | None = None) -> Win
     Raises:
         UsageError: the text has not one window, or the numbers make no sense.
     """
-    if context < _SHORTEST:
-        raise UsageError(f"A context of {context} tokens makes no sense.", f"It must be at least {_SHORTEST}.", "")
-    if limit is not None and limit < 1:
-        raise UsageError(
-            f"{limit} windows make no sense.", "", "Ask for at least one, or leave the number out for all."
-        )
+    check_shape(context, limit)
     available = len(tokens.ids) // context
     if not available:
         raise UsageError(
@@ -111,6 +106,16 @@ def cut(tokens: Tokens, context: int = CONTEXT, limit: int | None = None) -> Win
             "Give a longer text, or a shorter context.",
         )
     return Windows(tokens=tokens, context=context, count=available if limit is None else min(limit, available))
+
+
+def check_shape(context: int, limit: int | None) -> None:
+    """Raises UsageError for a length or a number of windows that makes no sense."""
+    if context < _SHORTEST:
+        raise UsageError(f"A context of {context} tokens makes no sense.", f"It must be at least {_SHORTEST}.", "")
+    if limit is not None and limit < 1:
+        raise UsageError(
+            f"{limit} windows make no sense.", "", "Ask for at least one, or leave the number out for all."
+        )
 
 
 def _added(session: Session) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 
 from pajamas.cli.plugin import plain
 from pajamas.errors import UsageError
 from pajamas_bench.report import atomic, markdown, page
 from pajamas_bench.results import BenchmarkResult
+
+
+def prepare(folder: Path) -> None:
+    """Make the folder, before the work whose result is to stand there.
+
+    Raises:
+        UsageError: it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _unwritable(folder, error) from error
 
 
 def write_report(result: BenchmarkResult, folder: Path) -> tuple[Path, ...]:
@@ -25,9 +40,12 @@ def write_report(result: BenchmarkResult, folder: Path) -> tuple[Path, ...]:
         "index.html": page.render(result),
     }
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             atomic.write(folder / name, text)
     except OSError as error:
-        raise UsageError(f"The report cannot be written to {folder}.", str(error), "Name another folder.") from error
+        raise _unwritable(folder, error) from error
     return folder / "report.md", folder / "index.html"
+
+
+def _unwritable(folder: Path, error: OSError) -> UsageError:
+    return UsageError(f"The report cannot be written to {folder}.", str(error), "Name another folder.")

@@ -48,13 +48,17 @@ def render(result: BenchmarkResult) -> str:
     )
 
 
+def _parts(cell: str) -> tuple[str, str]:
+    """A figure and its noise, which stands below it."""
+    value, mark, noise = cell.rpartition(" ±")
+    return (value, f"±{noise}") if mark else (cell, "")
+
+
 def _model(result: BenchmarkResult, candidate: CandidateResult) -> dict[str, Any]:
-    figures = [("Load", candidate.load), ("Peak memory", candidate.peak_memory)]
     line = ceiling_line(result, candidate)
     return {
         "name": candidate.name,
         "facts": facts(candidate) + ([("Ceiling", line)] if line else []),
-        "figures": figures,
-        "rows": rows(candidate),
+        "rows": [[_parts(cell) for cell in row] for row in rows(candidate)],
         "answers": [(case.name, agreement(case), case.agree is False, case.text) for case in candidate.cases],
     }

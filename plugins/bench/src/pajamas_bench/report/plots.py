@@ -28,8 +28,6 @@ _STYLE = {
     "axes.labelcolor": "#2d3748",
     "xtick.color": _GREY,
     "ytick.color": "#2d3748",
-    "legend.frameon": False,
-    "legend.fontsize": 9,
 }
 _POINTS = 60
 """Of a line: medians of neighbours."""
@@ -38,19 +36,20 @@ _POINTS = 60
 def speeds(candidates: Sequence[CandidateResult]) -> str | None:
     """Generation speed of every run, case by case, with its median and the ceiling."""
     names = list(dict.fromkeys(case.name for one in candidates for case in one.cases))
-    figure, axes = _figure(height=1.3 + 0.55 * len(names) * len(candidates))
+    figure, axes = _figure(height=1.4 + 0.42 * len(names) * len(candidates))
+    thick = 0.5 if len(candidates) == 1 else 0.32
     drawn = False
     for number, one in enumerate(candidates):
         for case in one.cases:
             speed = case.figure("generation-speed")
             if speed is None:
                 continue
-            row = names.index(case.name) + (number - (len(candidates) - 1) / 2) * 0.34
+            row = names.index(case.name) + (number - (len(candidates) - 1) / 2) * 0.36
             colour, label = _COLOURS[number], one.name if not drawn or case is one.cases[0] else None
-            axes.barh(row, speed.median, 0.3, color=colour, alpha=0.25, label=label)
+            axes.barh(row, speed.median, thick, color=colour, alpha=0.25, label=label)
             axes.plot(speed.values, [row] * len(speed.values), "o", color=colour, markersize=4)
             if case.ceiling:
-                axes.plot([case.ceiling] * 2, [row - 0.17, row + 0.17], color=_GREY, linewidth=2)
+                axes.plot([case.ceiling] * 2, [row - thick / 2, row + thick / 2], color=_GREY, linewidth=2)
             drawn = True
     if not drawn:
         return None
@@ -60,7 +59,7 @@ def speeds(candidates: Sequence[CandidateResult]) -> str | None:
     axes.invert_yaxis()
     axes.set_xlim(left=0)
     axes.set_xlabel("generated tokens a second")
-    figure.legend(loc="outside upper left", ncols=2)
+    _legend(figure)
     return _svg(figure, "Generation speed of every run")
 
 
@@ -77,7 +76,7 @@ def latencies(candidates: Sequence[CandidateResult]) -> str | None:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("token of the answer")
     axes.set_ylabel("ms since the one before")
-    figure.legend(loc="outside upper left", ncols=2)
+    _legend(figure)
     return _svg(figure, "Latency of tokens along the answer")
 
 
@@ -135,7 +134,7 @@ def _scaling(
     _plain_numbers(axes)
     axes.set_xlabel(labels[0])
     axes.set_ylabel(labels[1])
-    figure.legend(loc="outside upper left", ncols=2)
+    _legend(figure)
     return _svg(figure, labels[2])
 
 
@@ -152,6 +151,10 @@ def _thinned(values: Sequence[float]) -> tuple[list[float], list[float]]:
     step = max(1, -(-len(values) // _POINTS))
     groups = [(start, values[start : start + step]) for start in range(0, len(values), step)]
     return [2 + start + (len(group) - 1) / 2 for start, group in groups], [median(group) for _, group in groups]
+
+
+def _legend(figure: Figure) -> None:
+    figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=9)
 
 
 def _plain(text: str) -> str:

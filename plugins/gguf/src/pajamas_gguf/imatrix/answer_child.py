@@ -1,7 +1,7 @@
 """The child process in which the original answers prompts: `python -m pajamas_gguf.imatrix.answer_child`.
 
-Its events, beside those of `process`: `tokens` (count: so many more were computed), `group` (answers: those to the next
-`together` prompts, complete).
+Its events, beside those of `process`: `step` (ended: how many answers did with this token), `group` (answers: those to
+the next `together` prompts, complete).
 
 The prompts of a group are answered at once: a step then reads the weights once for all of them, which makes it several
 times faster. What is computed in one step decides the rounding, so a group is always the same prompts, and its answers
@@ -53,7 +53,7 @@ class _Answer:
     limit: int
     sampler: Sampler
     tokens: list[int]
-    ended: bool = False
+    done: bool = False
 
 
 def main() -> None:
@@ -121,7 +121,9 @@ def _answer(
         answer = _Answer(number, len(prompt), limit, sampler, [])
         _take(answer, model, context, -1)
         answers.append(answer)
-    while going := [answer for answer in answers if not answer.ended and len(answer.tokens) < answer.limit]:
+    going = [answer for answer in answers if not answer.done]
+    emit("step", ended=len(answers) - len(going))
+    while going:
         context.batch.clear()
         for answer in going:
             context.batch.add(answer.tokens[-1:], answer.length, answer.number, outputs=1)
@@ -129,7 +131,9 @@ def _answer(
         context.compute()
         for row, answer in enumerate(going):
             _take(answer, model, context, row)
-        emit("tokens", count=len(going))
+        left = [answer for answer in going if not answer.done]
+        emit("step", ended=len(going) - len(left))
+        going = left
     for answer in answers:
         # At the limit the last character may be cut.
         yield b"".join(map(model.piece, answer.tokens)).decode("utf-8", "ignore")
@@ -139,7 +143,7 @@ def _take(answer: _Answer, model: Model, context: Context, row: int) -> None:
     token = answer.sampler.sample(context.logits(row))
     if token is not None:
         answer.tokens.append(token)
-    answer.ended = token is None or token in model.end_tokens
+    answer.done = token is None or token in model.end_tokens or len(answer.tokens) == answer.limit
 
 
 def _refuse_encoder(facts: Facts) -> None:

@@ -14,12 +14,12 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from pajamas import digests
 from pajamas.progress import Progress
@@ -29,7 +29,7 @@ from pajamas_gguf.imatrix.process import follow
 from pajamas_gguf.imatrix.prompts import read_prompts, render
 from pajamas_gguf.memory import extra_buffers
 from pajamas_gguf.probe import cache_folder
-from pajamas_gguf.session.facts import Facts, read_facts
+from pajamas_gguf.session.facts import read_facts
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +51,10 @@ def settings() -> dict[str, Any]:
 
 
 def generate(model: Path, samples: int, threads: int, folder: Path, progress: Progress) -> Corpus:
-    """The text of the first `samples` answers of the GGUF file `model`; `folder` takes the engine's log.
+    """The text of the first `samples` answers of the GGUF file `model`, whole or its first part.
 
-    Answers are kept in the user's cache folder, group by group, and not generated twice.
+    Prompts with their answers are kept in the user's cache folder, group by group, and not generated twice. `folder`
+    takes the engine's log.
 
     Raises:
         TemplateError: the chat template does not take a plain question.
@@ -61,7 +62,6 @@ def generate(model: Path, samples: int, threads: int, folder: Path, progress: Pr
         EngineMissing, EngineError, EngineCrashed: as the engine fails.
     """
     facts, prompts = read_facts(model), read_prompts()
-    rendered = [render(prompts, facts, number) for number in range(samples)]
     groups = [range(begin, min(begin + _TOGETHER, samples)) for begin in range(0, samples, _TOGETHER)]
     with _opened(model, folder, progress) as cache:
         known = _read(cache)
@@ -69,46 +69,40 @@ def generate(model: Path, samples: int, threads: int, folder: Path, progress: Pr
         if missing:
             wanted = [number for group in missing for number in group]
             task = Task(
-                model=str(model), prompts=[rendered[number] for number in wanted], seeds=wanted, together=_TOGETHER,
-                max_tokens=MAX_TOKENS, temperature=_TEMPERATURE, top_k=_TOP_K, top_p=_TOP_P, threads=threads,
-                extra_buffers=extra_buffers(),
+                model=str(model), prompts=[render(prompts, facts, number) for number in wanted], seeds=wanted,
+                together=_TOGETHER, max_tokens=MAX_TOKENS, temperature=_TEMPERATURE, top_k=_TOP_K, top_p=_TOP_P,
+                threads=threads, extra_buffers=extra_buffers(),
             )  # fmt: skip
             log.info("%s of %s answers to calibrate with are in the cache.", samples - len(wanted), samples)
-            for group, answers in zip(missing, _generated(task, samples, folder, progress), strict=True):
-                known[group.start, len(group)] = answers
-                _append(cache, group.start, answers)
-    answers = [answer for group in groups for answer in known[group.start, len(group)]]
-    text = _joined(facts, rendered, answers)
-    return Corpus(text=text, name=NAME, samples=samples)
+            with closing(_generated(task, folder, progress)) as generated:
+                for group, texts in zip(missing, generated, strict=True):
+                    known[group.start, len(group)] = texts
+                    _append(cache, group.start, texts)
+    texts = [text for group in groups for text in known[group.start, len(group)]]
+    # In a chat format the newline between two conversations is part of it; without one, they stand apart.
+    return Corpus(text=("\n\n" if facts.chat_template is None else "\n").join(texts), name=NAME, samples=samples)
 
 
-def _generated(task: Task, samples: int, folder: Path, progress: Progress) -> Iterator[list[str]]:
-    """The answers of the task's groups, one group after the other."""
+def _generated(task: Task, folder: Path, progress: Progress) -> Generator[list[str]]:
+    """Prompts with their answers, one group after the other."""
     module, who = "pajamas_gguf.imatrix.answer_child", "generation of the calibration text"
-    count = done = 0
+    step = done = 0
     with (
-        # In tokens, since the answers of a group end nearly together.
-        progress.stage("Generating answers to calibrate with", len(task.prompts) * task.max_tokens, "tokens") as stage,
+        progress.stage("Generating answers to calibrate with", len(task.prompts), "answers") as stage,
         closing(follow(module, task, folder, who)) as events,
     ):
-        first = samples - len(task.prompts) + 1
         for event in events:
-            if event["event"] == "tokens":
-                count += event["count"]
-                stage.advance(event["count"], f"answer {first + done} of {samples}")
-                continue
-            answers = event["answers"]
-            done += len(answers)
-            # Most are shorter than they may be.
-            stage.advance(done * task.max_tokens - count, f"answer {first + done - 1} of {samples}")
-            count = done * task.max_tokens
-            yield answers
-
-
-def _joined(facts: Facts, prompts: list[str], answers: list[str]) -> str:
-    """In a chat format the token between two answers is part of the text; without one, they stand apart."""
-    between = "\n\n" if facts.chat_template is None else "\n"
-    return between.join(prompt + answer for prompt, answer in zip(prompts, answers, strict=True))
+            if event["event"] == "step":
+                step += 1
+                stage.advance(
+                    event["ended"],
+                    f"{min(task.together, len(task.prompts))} at once, token {step} of {task.max_tokens} at most",
+                )
+            else:
+                answers = event["answers"]
+                prompts = task.prompts[done : done + len(answers)]
+                step, done = 0, done + len(answers)
+                yield [prompt + answer for prompt, answer in zip(prompts, answers, strict=True)]
 
 
 @contextmanager
@@ -127,29 +121,37 @@ def _opened(model: Path, folder: Path, progress: Progress) -> Iterator[Path]:
         log.warning("The answers to calibrate with cannot be kept in %s: %s", place, error.strerror)
         place = folder
     path = place / f"{key}.jsonl"
-    with FileLock(path.with_suffix(".lock")):
+    lock = FileLock(path.with_suffix(".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log.warning("Another run generates answers of this model: waiting for it.")
+        lock.acquire()
+    try:
         yield path
+    finally:
+        lock.release()
 
 
 def _read(cache: Path) -> dict[tuple[int, int], list[str]]:
-    """Answers by the number of the first and how many they are. A line that was not written whole is left out."""
+    """Samples by the number of the first and how many they are. A line that was not written whole is left out."""
     found: dict[tuple[int, int], list[str]] = {}
     if not cache.is_file():
         return found
     for line in cache.read_bytes().split(b"\n"):
         try:
-            first, answers = json.loads(line)
+            first, texts = json.loads(line)
         except (ValueError, TypeError):
             continue
-        if isinstance(first, int) and isinstance(answers, list) and all(isinstance(text, str) for text in answers):
-            found[first, len(answers)] = answers
+        if isinstance(first, int) and isinstance(texts, list) and all(isinstance(text, str) for text in texts):
+            found[first, len(texts)] = texts
     return found
 
 
-def _append(cache: Path, first: int, answers: list[str]) -> None:
+def _append(cache: Path, first: int, texts: list[str]) -> None:
     """On the disk when this returns: hours of work are not lost."""
     with cache.open("ab") as stream:
         # Begun on a new line, whatever a run that was killed has left.
-        stream.write(b"\n" + json.dumps([first, answers]).encode() + b"\n")
+        stream.write(b"\n" + json.dumps([first, texts]).encode() + b"\n")
         stream.flush()
         os.fsync(stream.fileno())

@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from pajamas.errors import ModelFileError
-from pajamas.gguf_header import read_split, split_names
+from pajamas.gguf_header import GGUFHeader, read_split, split_names
 from pajamas.modelfiles import LocalFiles
 from pajamas.types import Sampling
 
@@ -23,11 +23,12 @@ _POSITIONS = "position_embd.weight"
 
 @frozen
 class Facts:
-    """A checked header. `metadata` and `data_offset` are the (first) file's."""
+    """What a checked header says."""
 
     parts: tuple[Path, ...]
     """The model's files in order; the engine is given the first."""
     metadata: Mapping[str, Any]
+    """The (first) file's, as is `data_offset`; from memory it lacks long lists."""
     data_offset: int
     positions: int | None
     """The longest possible context in tokens, where positions are learned vectors (GPT-2, BERT)."""
@@ -35,6 +36,8 @@ class Facts:
     """Texts of the tokens that templates name; one that the file does not state is left out."""
     end_tokens: frozenset[int] | None = None
     """Tokens that end an answer, if an earlier load has found them out."""
+    header: GGUFHeader | None = None
+    """All of the header, where it was read now."""
 
     @property
     def trained_context(self) -> int:
@@ -86,7 +89,8 @@ def read_facts(path: Path) -> Facts:
         )
     positions = next((tensor.shape[0] for tensor in header.tensors if tensor.name == _POSITIONS and tensor.shape), None)
     parts = tuple(path.with_name(name) for name in split_names(path.name))
-    return Facts(parts, header.metadata, header.data_offset, positions, _special_tokens(header.metadata))
+    special_tokens = _special_tokens(header.metadata)
+    return Facts(parts, header.metadata, header.data_offset, positions, special_tokens, header=header)
 
 
 def _special_tokens(metadata: Mapping[str, Any]) -> dict[str, str]:

@@ -66,9 +66,11 @@ class GGUFSession:
     @cached_property
     def architecture(self) -> Architecture:
         from pajamas.architecture import detect_architecture
+        from pajamas.architecture_gguf import architecture_of
         from pajamas.modelfiles import LocalFiles
 
-        found = detect_architecture(LocalFiles(self._path))
+        header = self._facts.header
+        found = architecture_of(header) if header is not None else detect_architecture(LocalFiles(self._path))
         if found is None:
             raise ModelFileError(f"{self._path.name} does not say what it is", "", "")
         return found

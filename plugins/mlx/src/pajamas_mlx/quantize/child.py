@@ -38,8 +38,11 @@ def main() -> None:
         emit("failed", kind=type(error).__name__, what=error.what, why=error.why, fix=error.fix)
 
     try:
+        import mlx.core as mx
+
         from pajamas_mlx.quantize.work import work
 
+        mx.set_cache_limit(0)  # freed memory goes back to the system, and is not kept for the next layer
         emit("done", **attrs.asdict(work(task, emit)))
     except PajamasError as error:
         fail(error)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from pajamas.errors import UnsupportedModel
 from pajamas_mlx.quantize.schemes import GROUP_SIZES
@@ -49,14 +48,31 @@ def layers(model: Any) -> Iterator[tuple[str, Any]]:
             yield path, module
 
 
+def quantized(model: Any) -> dict[str, tuple[Choice, tuple[int, ...]]]:
+    """Path of each layer that is quantized to how it is, and to the shape of its weights before they were packed."""
+    from mlx.nn import Module
+    from mlx.utils import tree_flatten
+
+    found = {}
+    for path, module in tree_flatten(model.leaf_modules(), is_leaf=Module.is_module):
+        if "scales" in module and hasattr(module, "bits"):
+            *rows, packed = module.weight.shape
+            choice = Choice(module.bits, module.group_size, module.mode)
+            found[path] = choice, (*rows, packed * 32 // module.bits)
+    return found
+
+
 def is_vocabulary(path: str, module: Any, config: Mapping[str, Any]) -> bool:
     """Whether a layer is the token embedding or the output layer: a tied embedding is both."""
     from mlx.nn import Embedding
 
     text = config.get("text_config")
-    sizes = {config.get("vocab_size"), text.get("vocab_size") if isinstance(text, Mapping) else None}
-    rows = module.weight.shape[0] if module.weight.ndim == 2 else None
-    return isinstance(module, Embedding) or path.rpartition(".")[2] in _EMBEDDINGS or rows in sizes
+    sizes = [part["vocab_size"] for part in (config, text) if isinstance(part, Mapping) and part.get("vocab_size")]
+    if isinstance(module, Embedding) or path.rpartition(".")[2] in _EMBEDDINGS:
+        return True
+    if any(part.isdigit() for part in path.split(".")):  # inside a block, whose widths may be anything
+        return False
+    return module.weight.ndim == 2 and module.weight.shape[0] in sizes
 
 
 def fitting(choice: Choice, width: int) -> Choice | None:
@@ -103,28 +119,28 @@ def choose(
     return found, missed
 
 
-def quantize(model: Any, config: dict[str, Any], choices: Choices) -> dict[str, Any]:
-    """Let mlx-lm quantize the model in place, lazily; its config with the `quantization` block."""
+def quantize(model: Any, config: dict[str, Any], choices: Choices, body: Choice | None) -> dict[str, Any]:
+    """Let mlx-lm quantize the model in place, lazily; its config with the `quantization` block.
+
+    The block names `body` once for all layers, and those that differ from it one by one.
+    """
     from mlx_lm.utils import quantize_model
 
-    made = [choice for choice in choices.values() if choice is not None]
-    if not made:
+    made = {path: choice for path, choice in choices.items() if choice is not None}
+    if body is None or not made:
         return config
-    widths = {path: module.weight.shape[-1] for path, module in layers(model)}
-    usual = _usual(made, [widths[path] for path, choice in choices.items() if choice is not None])
+    widths = [module.weight.shape[-1] for path, module in layers(model) if path in made]
+    usual = _usual(body, widths)
 
     def decide(path: str, module: Any) -> bool | dict[str, Any]:
         choice = choices[path]
         return choice is not None and (True if choice == usual else choice.params)
 
-    _, quantized = quantize_model(model, config, usual.group_size, usual.bits, mode=usual.mode, quant_predicate=decide)
-    return dict(quantized)
+    _, changed = quantize_model(model, config, usual.group_size, usual.bits, mode=usual.mode, quant_predicate=decide)
+    return dict(changed)
 
 
-def _usual(made: list[Choice], widths: list[int]) -> Choice:
-    """The commonest choice whose group size divides all widths: mlx-lm asks about no layer that it does not divide."""
-    for choice, _ in Counter(made).most_common():
-        if all(width % choice.group_size == 0 for width in widths):
-            return choice
-    common = Counter(made).most_common(1)[0][0]
-    return Choice(common.bits, min(GROUP_SIZES))
+def _usual(body: Choice, widths: list[int]) -> Choice:
+    """The body with the largest group size up to its own that divides all widths: mlx-lm asks about no other layer."""
+    sizes = [size for size in (body.group_size, *GROUP_SIZES) if all(width % size == 0 for width in widths)]
+    return evolve(body, group_size=max(size for size in sizes if size <= body.group_size))

@@ -64,13 +64,12 @@ def find_corpus(job: QuantizeJob) -> Corpus | None:
     found = _read(data, name)
     if not found:
         raise UsageError(f"{name} holds no text to calibrate with.", "", "Give another: --calibration-text FILE.")
-    found = found[:samples]
-    corpus = Corpus(
-        text="\n\n".join(found) if name.endswith(".jsonl") else "".join(found), name=name, samples=len(found)
-    )
     if EVALUATION in job.files.sizes():
-        _refuse_evaluation(corpus, "\n".join(_read(job.files.read(EVALUATION), EVALUATION)))
-    return corpus
+        # All of it: a few samples have few lines, and one that is said everywhere would be most of them.
+        _refuse_evaluation(name, "\n".join(found), "\n".join(_read(job.files.read(EVALUATION), EVALUATION)))
+    found = found[:samples]
+    text = "\n\n".join(found) if name.endswith(".jsonl") else "".join(found)
+    return Corpus(text=text, name=name, samples=len(found))
 
 
 def _read(data: bytes, name: str) -> list[str]:
@@ -94,12 +93,12 @@ def _contents(conversation: Any) -> str:
     return "\n".join(contents)
 
 
-def _refuse_evaluation(corpus: Corpus, evaluation: str) -> None:
-    judged, given = _long_lines(evaluation.splitlines()), _long_lines(corpus.text.splitlines())
+def _refuse_evaluation(name: str, text: str, evaluation: str) -> None:
+    judged, given = _long_lines(evaluation.splitlines()), _long_lines(text.splitlines())
     shared = len(judged & given)
     if shared > _TOO_MUCH * min(len(judged), len(given)):
         raise UsageError(
-            f"{corpus.name} cannot be calibrated with: it is the evaluation text, or holds it.",
+            f"{name} cannot be calibrated with: it is the evaluation text, or holds it.",
             f"{shared} of its {len(given)} lines stand in the model's {EVALUATION}. A model that is calibrated with "
             "the text that judges it looks better than it is.",
             "Give another text.",

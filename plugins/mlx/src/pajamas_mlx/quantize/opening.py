@@ -44,7 +44,7 @@ def open_model(folder: Path, dtype: str | None = None) -> Opened:
         if "not supported" in str(error):
             why = f"It has no model for the model type {kind!r}."
         else:
-            why = f"Its model {kind!r} says: {type(error).__name__}: {str(error)[:400]}"
+            why = f"Its model {kind!r} says: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
         raise UnsupportedModel("mlx-lm cannot read this model.", why, "Use another format: --formats gguf.") from error
     present = Counter(
         str(array.dtype).rpartition(".")[2]

@@ -109,8 +109,8 @@ def outline(files: ModelFiles, tensors: Mapping[str, SafetensorsEntry], folder: 
 
 
 def small_files(files: ModelFiles) -> list[str]:
-    """Tokenizer, templates, configs and the model card."""
-    return [name for name in side_files(files.sizes()) if name != INDEX]
+    """Tokenizer, templates and configs. The model card speaks of other files than these."""
+    return [name for name in side_files(files.sizes()) if name not in (INDEX, "README.md")]
 
 
 def copy_small_files(files: ModelFiles, folder: Path) -> None:

@@ -43,7 +43,7 @@ def quantize(job: QuantizeJob) -> Artifact:
             source = folder / "source"
             source.mkdir()
             origin.outline(job.files, tensors, source)
-            task = _task(job, recipe, source, None, None)
+            task = make_task(job, recipe, source, None, None)
             result = run_task(task, folder, NO_PROGRESS, lambda size: None)
         return _artifact(job, recipe, corpus, result, about_source)
     check_target(job.output, job.source.path, force=job.force)
@@ -62,14 +62,14 @@ def quantize(job: QuantizeJob) -> Artifact:
             def planned(size: int) -> None:
                 _check_disk(folder, size)
 
-            result = run_task(_task(job, recipe, source, made, text), folder, job.progress, planned)
+            result = run_task(make_task(job, recipe, source, made, text), folder, job.progress, planned)
             origin.copy_small_files(job.files, made)
             artifact = _artifact(job, recipe, corpus, result, about_source)
             publish(made, job.output, force=job.force)
             return artifact
 
 
-def _task(job: QuantizeJob, recipe: Recipe, source: Path, made: Path | None, text: Path | None) -> Task:
+def make_task(job: QuantizeJob, recipe: Recipe, source: Path, made: Path | None, text: Path | None) -> Task:
     scheme = recipe.scheme
     return Task(
         source=str(source),
@@ -82,6 +82,7 @@ def _task(job: QuantizeJob, recipe: Recipe, source: Path, made: Path | None, tex
         embedding_bits=recipe.embedding_bits,
         target_bpw=recipe.target_bpw,
         text=None if text is None else str(text),
+        all_text=job.calibration_samples is not None,
         contexts=list(job.contexts),
     )
 

@@ -11,10 +11,12 @@ from attrs import evolve, frozen
 
 from pajamas_mlx.quantize.allocation import Offer, allocate
 from pajamas_mlx.quantize.choices import Choices, layers
-from pajamas_mlx.quantize.opening import Opened
+from pajamas_mlx.quantize.opening import Opened, open_model
 
 CANDIDATES = (5, 6, 8)
-_ROWS = 4096
+_TOKENS, _SLOW_TOKENS = 16384, 2048
+"""Of a text that are measured unless all of it was asked for, with Metal and without: later ones change little."""
+_ROWS = 1024
 """Of a layer whose error is measured, evenly spread: enough for two digits."""
 
 
@@ -37,8 +39,8 @@ class Room:
         return max(self.least, min(self.budget, sum(max(sizes.values()) for sizes in self.sizes.values())))
 
 
-def room(opened: Opened, choices: Choices, fixed: int, parameters: int, target_bpw: float) -> Room:
-    """`fixed` bytes belong to what cannot be raised, with headers."""
+def sizes_of(opened: Opened, choices: Choices) -> dict[str, dict[int, int]]:
+    """`Room.sizes` of a model that is not quantized yet."""
     scale = getattr(mx, opened.dtype).size
     sizes: dict[str, dict[int, int]] = {}
     for path, module in layers(opened.model):
@@ -46,7 +48,7 @@ def room(opened: Opened, choices: Choices, fixed: int, parameters: int, target_b
         if choice is not None and choice.mode == "affine":
             bits = (choice.bits, *(bits for bits in CANDIDATES if bits > choice.bits))
             sizes[path] = {b: evolve(choice, bits=b).size(module.weight.size, scale) for b in bits}
-    return Room(sizes, int(target_bpw * parameters / 8) - fixed)
+    return sizes
 
 
 def measure_errors(
@@ -89,14 +91,9 @@ class Raised:
 
 
 def raise_layers(
-    open_again: Callable[[], Opened],
-    choices: Choices,
-    found: Room,
-    folder: Path,
-    text: str | None,
-    emit: Callable[..., None],
+    folder: Path, choices: Choices, found: Room, text: str | None, all_text: bool, emit: Callable[..., None]
 ) -> Raised:
-    """Measure, and raise as far as there is room; `folder` holds the tokenizer.
+    """Measure, and raise the layers of the model in `folder` as far as there is room.
 
     Raises:
         UsageError: the text is too short.
@@ -108,13 +105,19 @@ def raise_layers(
         from pajamas_mlx.quantize.activations import measure
         from pajamas_mlx.quantize.windows import read_windows
 
-        batches = read_windows(folder, text)
+        metal = mx.metal.is_available()
+        batches = read_windows(folder, text, None if all_text else _TOKENS if metal else _SLOW_TOKENS)
         tokens = sum(batch.size for batch in batches)
         emit("stage", title="Measuring the layers' inputs", total=tokens, unit="tokens")
-        squares = measure(open_again, batches, lambda count: emit("advance", amount=count, note=""))
+        # Without Metal MLX computes a layer of experts in 32 bits only.
+        experts = any(module.weight.ndim > 2 for _, module in layers(open_model(folder).model))
+        wide = "float32" if experts and not metal else None
+        squares = measure(
+            lambda: open_model(folder, wide), batches, lambda count: emit("advance", amount=count, note="")
+        )
     emit("stage", title="Measuring the layers' errors", total=len(found.sizes), unit="tensors")
     offers = measure_errors(
-        open_again(), choices, found, squares, lambda count, name: emit("advance", amount=count, note=name)
+        open_model(folder), choices, found, squares, lambda count, name: emit("advance", amount=count, note=name)
     )
     taken = allocate(offers, found.budget)
     bits = {path: offer.bits for path, offer in taken.items() if offer != offers[path][0]}

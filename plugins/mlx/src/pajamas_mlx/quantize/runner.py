@@ -18,6 +18,8 @@ from pajamas.errors import EngineCrashed, EngineMissing, error_class
 from pajamas.progress import Progress, Stage
 from pajamas_mlx.quantize.task import Result, Task
 
+# -P: the current folder may hold anything, and must not be imported from.
+CHILD = [sys.executable, "-P", "-m", "pajamas_mlx.quantize.child"]
 _TAIL = 8192
 _TAIL_LINES = 5
 
@@ -33,8 +35,7 @@ def run_task(task: Task, folder: Path, progress: Progress, planned: Callable[[in
     """
     with (folder / "engine.log").open("w+b") as log:
         process = subprocess.Popen(
-            # -P: the current folder may hold anything, and must not be imported from.
-            [sys.executable, "-P", "-m", "pajamas_mlx.quantize.child"],
+            CHILD,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -25,7 +25,9 @@ class Task:
     embedding_bits: int | None
     target_bpw: float | None
     text: str | None = None
-    """A file with the calibration text, UTF-8, its samples separated by a NUL."""
+    """A file with the calibration text, UTF-8."""
+    all_text: bool = False
+    """Measure on all of it, however long that takes."""
     contexts: list[int] = field(factory=list)
 
 

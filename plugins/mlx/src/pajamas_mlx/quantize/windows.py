@@ -14,8 +14,8 @@ _TOGETHER = 4
 _LEAST = 16
 
 
-def read_windows(folder: Path, text: str) -> list[Any]:
-    """Windows of 512 tokens, four in a batch; a text shorter than that is one window.
+def read_windows(folder: Path, text: str, most: int | None) -> list[Any]:
+    """Windows of 512 tokens, four in a batch, of the text's first `most` tokens; a shorter text is one window.
 
     Raises:
         UnsupportedModel: the tokenizer cannot be read without running code of the model's own.
@@ -29,7 +29,7 @@ def read_windows(folder: Path, text: str) -> list[Any]:
         raise UnsupportedModel(
             "The tokenizer cannot be read.", str(error)[:400], "Use --mixed-precision, which needs no text."
         ) from error
-    tokens = tokenizer.encode(text)
+    tokens = tokenizer.encode(text)[:most]
     if len(tokens) < _LEAST:
         raise UsageError(
             "The text to calibrate with is too short.", f"It has {len(tokens)} tokens.", "--calibration-text FILE"

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import importlib.metadata
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import mlx.core as mx  # noqa: TID253  # a module of the child process
-from mlx_lm.utils import get_total_parameters, load_model, save_config  # noqa: TID253  # a module of the child process
+from mlx_lm.utils import load_model, save_config  # noqa: TID253  # a module of the child process
 
 from pajamas.errors import EngineError
 from pajamas_mlx.quantize import layout
-from pajamas_mlx.quantize.choices import Choice, Choices, choose, layers, quantize
+from pajamas_mlx.quantize.choices import Choice, Choices, choose, layers, quantize, quantized
 from pajamas_mlx.quantize.memory import predict
 from pajamas_mlx.quantize.opening import Opened, open_model
-from pajamas_mlx.quantize.raising import Raised, Room, raise_layers, room
+from pajamas_mlx.quantize.raising import Raised, Room, raise_layers, sizes_of
 from pajamas_mlx.quantize.task import Result, Task
 
 Emit = Callable[..., None]
@@ -28,38 +28,33 @@ def work(task: Task, emit: Emit) -> Result:
         PajamasError: mlx-lm cannot read the model, or cannot make what is asked for.
         OSError: the disk is full.
     """
-    mx.set_cache_limit(0)  # freed memory goes back to the system, and is not kept for the next layer
     folder = Path(task.source)
-
-    def open_again() -> Opened:
-        return open_model(folder, task.dtype)
-
-    opened = open_again()
+    opened = open_model(folder, task.dtype)
     choices: Choices = {path: None for path, _ in layers(opened.model)}
     missed: dict[str, Choice] = {}
-    if task.bits is not None:
-        body = Choice(task.bits, task.group_size, task.mode)
+    body = None if task.bits is None else Choice(task.bits, task.group_size, task.mode)
+    if body is not None:
         choices, missed = choose(opened.model, opened.config, body, task.embedding_bits, task.mixed)
     bound = None
     raised = Raised(choices=choices, bits={}, tokens=None)
     if task.target_bpw is not None:
-        found, headers = _room(open_again(), choices, task.target_bpw)
+        found, headers = _room(open_model(folder, task.dtype), choices, body, task.target_bpw)
         if found.most > found.least:
             bound = found.most + headers
             if task.output is not None:
                 emit("planned", size=bound)
                 text = None if task.text is None else Path(task.text).read_text(encoding="utf-8")
-                raised = raise_layers(open_again, choices, found, folder, text, emit)
-    shapes = {path: tuple(module.weight.shape) for path, module in layers(opened.model)}
-    config = quantize(opened.model, opened.config, raised.choices)
-    parameters = get_total_parameters(opened.model)
+                raised = raise_layers(folder, choices, found, text, task.all_text, emit)
+    config = quantize(opened.model, opened.config, raised.choices, body)
     shards = layout.plan(opened.model)
     size = sum(shard.size for shard in shards)
+    tensors = _tensors(shards, quantized(opened.model), missed)
+    parameters = _parameters(tensors)
     result = Result(
         size=size,
         bound=bound,
         parameters=parameters,
-        tensors=_tensors(shards, raised.choices, shapes, missed),
+        tensors=tensors,
         memory=[[context, predict(opened.model, context, size)] for context in task.contexts],
         raised=raised.bits,
         tokens=raised.tokens,
@@ -75,15 +70,16 @@ def work(task: Task, emit: Emit) -> Result:
     return result
 
 
-def _room(opened: Opened, choices: Choices, target_bpw: float) -> tuple[Room, int]:
+def _room(opened: Opened, choices: Choices, body: Choice | None, target_bpw: float) -> tuple[Room, int]:
     """What may be raised, and the bytes of all that may not, with headers."""
-    parameters = get_total_parameters(opened.model)
-    sizes = room(opened, choices, 0, parameters, target_bpw)
-    quantize(opened.model, opened.config, choices)
-    whole = sum(shard.size for shard in layout.plan(opened.model))
+    sizes = sizes_of(opened, choices)
+    quantize(opened.model, opened.config, choices, body)
+    shards = layout.plan(opened.model)
+    parameters = _parameters(_tensors(shards, quantized(opened.model), {}))
+    recipe = sum(next(iter(found.values())) for found in sizes.values())
     # A raised layer's place and shape may take more digits in the header.
-    fixed = whole - sizes.least + 48 * len(sizes.sizes)
-    return Room(sizes.sizes, sizes.budget - fixed), fixed
+    fixed = sum(shard.size for shard in shards) - recipe + 48 * len(sizes)
+    return Room(sizes, int(target_bpw * parameters / 8) - fixed), fixed
 
 
 def _write(folder: Path, shards: list[layout.Shard], config: dict[str, Any], parameters: int, emit: Emit) -> None:
@@ -102,24 +98,21 @@ def _write(folder: Path, shards: list[layout.Shard], config: dict[str, Any], par
 
 
 def _tensors(
-    shards: list[layout.Shard], choices: Choices, shapes: Mapping[str, tuple[int, ...]], missed: Mapping[str, Choice]
+    shards: list[layout.Shard], packed: Mapping[str, tuple[Choice, tuple[int, ...]]], missed: Mapping[str, Choice]
 ) -> list[list[Any]]:
     """As `Result.tensors`: a quantized layer's weight, scales and biases are one tensor of the weight's own shape."""
     found: dict[str, list[Any]] = {}
-    for shard in shards:
-        for name, array in shard.arrays.items():
-            layer, _, part = name.rpartition(".")
-            choice = choices.get(layer)
-            if choice is None or part not in ("weight", "scales", "biases"):
-                wanted = str(missed[layer]) if part == "weight" and layer in missed else None
-                found[name] = [name, list(array.shape), _type(array), array.nbytes, wanted]
-            elif (key := f"{layer}.weight") in found:
-                found[key][3] += array.nbytes
-            else:
-                wanted = str(missed[layer]) if layer in missed else None
-                found[key] = [key, list(shapes[layer]), str(choice), array.nbytes, wanted]
+    for name, array in (item for shard in shards for item in shard.arrays.items()):
+        layer, _, part = name.rpartition(".")
+        if layer in packed and part in ("weight", "scales", "biases"):
+            choice, shape = packed[layer]
+            name, kind = f"{layer}.weight", str(choice)
+        else:
+            shape, kind = tuple(array.shape), str(array.dtype).rpartition(".")[2]
+        wanted = str(missed[layer]) if name.endswith(".weight") and layer in missed else None
+        found.setdefault(name, [name, list(shape), kind, 0, wanted])[3] += array.nbytes
     return list(found.values())
 
 
-def _type(array: Any) -> str:
-    return str(array.dtype).rpartition(".")[2]
+def _parameters(tensors: list[list[Any]]) -> int:
+    return sum(math.prod(shape) for _, shape, *_ in tensors)

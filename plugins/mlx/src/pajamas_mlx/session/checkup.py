@@ -18,14 +18,17 @@ from typing import Any
 
 from pajamas.errors import EngineError, ModelFileError, NotEnoughMemory, PajamasError, error_class
 from pajamas_mlx import engine
+from pajamas_mlx.parameters import Parameters
 from pajamas_mlx.session.facts import Facts
 
 _TIMEOUT = 180.0
 _SLOWEST_DISK = 20e6  # bytes a second
 _MARK = "pajamas-answer:"
+# -P: a file of the current folder must not pass for a module of the standard library.
+_COMMAND = (sys.executable, "-P", "-m", "pajamas_mlx.session.checkup")
 
 
-def check_once(facts: Facts, device: str, compute_dtype: str | None) -> None:
+def check_once(facts: Facts, parameters: Parameters) -> None:
     """Raise what the trial finds; a good end is remembered for the same files, by their sizes and times of change.
 
     Raises:
@@ -33,17 +36,20 @@ def check_once(facts: Facts, device: str, compute_dtype: str | None) -> None:
         ModelFileError: the engine refuses the model, or dies of it.
         UnsupportedFeature: it cannot be computed in that type.
     """
-    _check_memory(facts, compute_dtype)
-    mark = _folder() / _key(facts, device, compute_dtype)
+    _check_memory(facts, parameters.compute_dtype)
+    request = {
+        "folder": str(facts.folder.resolve()), "device": parameters.device, "compute_dtype": parameters.compute_dtype,
+        "corrections": parameters.corrections,
+    }  # fmt: skip
+    mark = _folder() / _key(facts, request)
     if mark.is_file():
         return
-    request = {"folder": str(facts.folder), "device": device, "compute_dtype": compute_dtype}
     answer = _run(request, _TIMEOUT + facts.size / _SLOWEST_DISK)
     if error := answer.get("error"):
         raise error_class(error[0])(*error[1:])
     if why := answer.get("refused") or answer.get("died"):
         raise ModelFileError(
-            f"MLX cannot load {facts.folder}.", str(why)[:500], "It is damaged, or needs a newer mlx-lm: get it again."
+            f"MLX cannot load {facts.folder}.", str(why)[:500], "It is damaged, or not what this mlx-lm reads."
         )
     try:
         mark.parent.mkdir(parents=True, exist_ok=True)
@@ -72,28 +78,19 @@ def _folder() -> Path:
     return platformdirs.user_cache_path("pajamas") / "mlx-checked"
 
 
-def _key(facts: Facts, device: str, compute_dtype: str | None) -> str:
+def _key(facts: Facts, request: dict[str, Any]) -> str:
     states = []
     for name in ("config.json", *facts.files):
         status = (facts.folder / name).stat()
         states.append((name, status.st_size, status.st_mtime_ns))
-    known = [
-        engine.version(),
-        importlib.metadata.version("mlx"),
-        str(facts.folder.resolve()),
-        states,
-        device,
-        compute_dtype,
-    ]
+    known = [engine.version(), importlib.metadata.version("mlx"), states, request]
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:32]
 
 
 def _run(request: dict[str, Any], timeout: float) -> dict[str, Any]:
-    # -P: a file of the current folder must not pass for a module of the standard library.
-    command = [sys.executable, "-P", "-m", __name__]
     try:
         done = subprocess.run(
-            command, input=json.dumps(request).encode(), capture_output=True, timeout=timeout, check=False
+            _COMMAND, input=json.dumps(request).encode(), capture_output=True, timeout=timeout, check=False
         )
     except subprocess.TimeoutExpired:
         return {"died": f"it does not answer within {timeout:.0f} seconds"}
@@ -119,13 +116,15 @@ def _try(request: dict[str, Any]) -> dict[str, Any]:
     from pajamas_mlx.session.model import Model
 
     def work() -> None:
-        model = Model(Path(request["folder"]), request["compute_dtype"])
+        model = Model(Path(request["folder"]), request["compute_dtype"], request["corrections"])
         cache = model.new_cache()
         model.logits([0, 1 % model.vocabulary_size], cache)
         model.logits([0], cache)
 
     try:
         engine.compute(request["device"], work)
+    except EngineError as error:
+        return {"refused": error.why}
     except PajamasError as error:
         return {"error": [type(error).__name__, error.what, error.why, error.fix]}
     except Exception as error:  # mlx-lm raises anything for a config that it does not expect

@@ -21,6 +21,10 @@ from pajamas_mlx import engine
 _NAME = re.compile(r"[A-Za-z0-9_]+")
 _LONGEST = 1 << 24
 _CONTEXTS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "model_max_length")
+# What mlx.core.load reads; numbers of 8 bits as they are, for those models that unpack them.
+_DTYPES = frozenset(
+    {"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "BF16", "F32", "C64", "F8_E4M3", "F8_E8M0"}
+)
 _ROTARY = ("rope", "rotary", "partial_rotary")
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "tiktoken.model")
 
@@ -42,6 +46,11 @@ class Facts:
     def size(self) -> int:
         """Bytes of weights."""
         return sum(entry.size for entry in self.tensors.values())
+
+    @property
+    def quantized(self) -> bool:
+        """Whether some weights are integers with scales, as mlx-lm writes them."""
+        return any(name.endswith(".scales") for name in self.tensors)
 
     @property
     def trained_context(self) -> int:
@@ -103,6 +112,13 @@ def read_facts(folder: Path) -> Facts:
     tensors = read_tensors(files)
     if not tensors:
         raise ModelFileError(f"{folder} holds no weights.", "There is no safetensors file.", "Get the model again.")
+    strange = sorted({entry.dtype for entry in tensors.values()} - _DTYPES)
+    if strange:
+        raise UnsupportedModel(
+            f"MLX reads no tensors of the type {strange[0]}.",
+            f"{folder} holds some.",
+            "Convert it for another backend.",
+        )
     names = weight_files(files)
     # mlx-lm reads every file of this name, whatever the index says.
     read = sorted(name for name in files.sizes() if "/" not in name and re.fullmatch(r"model.*\.safetensors", name))

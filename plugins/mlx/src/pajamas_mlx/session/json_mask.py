@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # A model that likes spaces would otherwise write them until its tokens are used up.
 _OPTIONS = {"whitespace_pattern": r"( |\n[ \t]{0,20})?", "lenient": False, "coerce_one_of": False}
 _BEYOND = ("unimplemented", "not supported", "unknown format", "not present in a registry", "too large", "limit")
-_LARGEST, _DEEPEST = 1 << 20, 200
+_LARGEST = 1 << 20
 
 
 class Guide:
@@ -57,8 +57,8 @@ class Guide:
             text = json.dumps(schema)
         except (TypeError, ValueError, RecursionError) as error:
             raise _unusable(str(error) or type(error).__name__) from error
-        if len(text) > _LARGEST or _depth(text) > _DEEPEST:
-            raise _unusable("It is too large, or nested too deeply.")
+        if len(text) > _LARGEST:
+            raise _unusable(f"It is longer than {_LARGEST:,} characters.")
         try:
             grammar = matcher.grammar_from_json_schema(text, overrides=_OPTIONS)
         except ValueError as error:
@@ -108,15 +108,6 @@ class JSONMask:
         return EngineError(
             "The JSON schema cannot be followed further.", self._matcher.get_error()[:500], "Simplify it."
         )
-
-
-def _depth(text: str) -> int:
-    """Of nested brackets, those in strings counted too: a bound, no measure."""
-    depth = deepest = 0
-    for character in text:
-        depth += (character in "{[") - (character in "}]")
-        deepest = max(deepest, depth)
-    return deepest
 
 
 def _unusable(why: str) -> UsageError:

@@ -30,9 +30,9 @@ def load(artifact: Artifact, options: LoadOptions) -> MLXSession:
     """
     engine.engine()
     facts = read_facts(artifact.path)
-    chosen = parameters.resolve(options, facts.trained_context, rotary=facts.rotary)
+    chosen = parameters.resolve(options, facts)
     try:
-        check_once(facts, chosen.device, chosen.compute_dtype)
+        check_once(facts, chosen)
         return MLXSession(facts, chosen)
     except OSError as error:
         raise ModelFileError(f"{artifact.path} was there and is gone.", str(error), "Check the path.") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class Model:
     """Weights, in memory once this returns. `compute_dtype` as in `LoadOptions`.
 
+    :param corrections: to the config, before mlx-lm reads it: see `pajamas_mlx.session.rope`.
+
     Scales and biases of quantized weights are cast as all other floating tensors are; their integers stay.
 
     Raises:
@@ -24,10 +26,10 @@ class Model:
         Exception: whatever mlx-lm raises for a folder that it cannot load.
     """
 
-    def __init__(self, folder: Path, compute_dtype: str | None) -> None:
+    def __init__(self, folder: Path, compute_dtype: str | None, corrections: Mapping[str, Any]) -> None:
         self._engine = engine.engine()
         mx = self._engine.mx
-        self._network, _ = self._engine.models.load_model(folder, lazy=True)
+        self._network, _ = self._engine.models.load_model(folder, lazy=True, model_config=dict(corrections))
         if compute_dtype is not None:
             self._cast(getattr(mx, compute_dtype), everything=compute_dtype == "float32")
         # Known from the shapes; nothing is computed.
@@ -62,13 +64,12 @@ class Model:
         mx.eval(row, [part.state for part in cache])
         return np.array(row)
 
-    def log_probabilities(self, tokens: Sequence[int], cache: list[Any], first: int) -> NDArray[np.float32]:
-        """Log-softmax in float32 after each token from `first` on, [len(tokens) - first, vocabulary]."""
+    def all_logits(self, tokens: Sequence[int], cache: list[Any], first: int) -> NDArray[np.float32]:
+        """Of the tokens after each one from `first` on, float32 [len(tokens) - first, vocabulary]."""
         import numpy as np
 
         mx = self._engine.mx
         rows = self._network(mx.array([tokens]), cache=cache)[0, first:].astype(mx.float32)
-        rows = rows - mx.logsumexp(rows, axis=-1, keepdims=True)
         mx.eval(rows, [part.state for part in cache])
         return np.array(rows)
 

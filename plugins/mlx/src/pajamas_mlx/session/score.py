@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pajamas_mlx import engine
+from pajamas_mlx.session.logprobs import log_softmax
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,12 +31,11 @@ def blocks(model: Model, device: str, tokens: list[int], first: int) -> Iterator
     count = 1 << (count.bit_length() - 1)
     cache = model.new_cache()
     for begin in range(0, len(tokens), count):
-        part = tokens[begin : begin + count]
-        if begin + len(part) <= first:
-            engine.compute(device, lambda part=part: model.advance(part, cache))  # type: ignore[misc]  # mypy infers no default
+        part, skipped = tokens[begin : begin + count], max(0, first - begin)
+        if skipped >= len(part):
+            engine.compute(device, partial(model.advance, part, cache))
             continue
-        skipped = max(0, first - begin)
-        rows = engine.compute(device, lambda part=part, skipped=skipped: model.log_probabilities(part, cache, skipped))  # type: ignore[misc]  # as above
+        rows = engine.compute(device, partial(model.all_logits, part, cache, skipped))
         piece = max(1, _PIECE_BYTES // rows[0].nbytes)
         for start in range(0, len(rows), piece):
-            yield rows[start : start + piece]
+            yield log_softmax(rows[start : start + piece])

@@ -43,8 +43,10 @@ class MLXSession(BaseSession):
         self.architecture = facts.architecture
         self.context_length = parameters.context_length
         self.default_sampling = facts.default_sampling
-        device, dtype = parameters.device, parameters.compute_dtype
-        self._model = engine.compute(device, lambda: Model(facts.folder, dtype))
+        device = parameters.device
+        self._model = engine.compute(
+            device, lambda: Model(facts.folder, parameters.compute_dtype, parameters.corrections)
+        )
         self._vocabulary = Vocabulary(facts.folder, facts.end_tokens, self._model.vocabulary_size)
         self._sequence = Sequence(self._model, device, parameters.chunk)
         self.chat_template = self._vocabulary.chat_template

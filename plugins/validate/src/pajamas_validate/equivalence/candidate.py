@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 WIDE = frozenset({"F32", "F16", "BF16", "F64"})
 """Types of tensors that nothing has quantized, as GGUF and safetensors both name them."""
+_NO_WEIGHTS = frozenset({"I64", "BOOL"})
+"""Of positions and masks. Not I32: four bits are packed in it."""
 
 
 @frozen(kw_only=True)
@@ -43,6 +47,7 @@ class Candidate:
     path: Path
     format: str
     scheme: str | None
+    """Or the type of most of its bytes, where nothing names a scheme."""
     backend: str
     engine: str
     engine_version: str | None
@@ -70,16 +75,19 @@ def read_candidate(
     """
     tensors = tensors_of(artifact.path)
     found = manifest.find_receipt(artifact.path)
-    types = {tensor.type for tensor in tensors.values()}
-    wide = max(types & WIDE, key=lambda kind: sum(t.size for t in tensors.values() if t.type == kind), default=None)
-    quantized = bool(types - WIDE)
+    quantized = is_quantized(tensors)
     scheme = artifact.scheme or (found[1].scheme if found else None)
+    if scheme is None and (not quantized or artifact.format == "gguf"):
+        sizes: Counter[str] = Counter()
+        for tensor in tensors.values():
+            sizes[tensor.type] += tensor.size
+        scheme = sizes.most_common(1)[0][0] if sizes else None
     return Candidate(
         label=label,
         name=name,
         path=artifact.path,
         format=artifact.format,
-        scheme=scheme if scheme or quantized else wide,
+        scheme=scheme,
         backend=session.backend,
         engine=engine,
         engine_version=engine_version,
@@ -87,6 +95,11 @@ def read_candidate(
         size=sum(tensor.size for tensor in tensors.values()),
         source=found[1].source.text if found else None,
     )
+
+
+def is_quantized(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether any weight has fewer than 16 bits."""
+    return any(tensor.type not in WIDE | _NO_WEIGHTS for tensor in tensors.values())
 
 
 def tensors_of(path: Path) -> dict[str, Tensor]:

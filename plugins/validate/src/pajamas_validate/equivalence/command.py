@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 23
 _FAULT = 5
-_TAKEN = {"text", "windows", "context", "threads", "original", "backend"}
+_TAKEN = {"text", "windows", "context", "threads", "original", "backend", "prompts"}
 _ALWAYS = {"equivalence", "models", "as_json"}
 
 

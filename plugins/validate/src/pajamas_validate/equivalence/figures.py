@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pajamas_validate.equivalence.distance import Rows
     from pajamas_validate.windows import Tokens
 
+_SHORTEST = 4
+"""Tokens of the shortest text that has a window."""
 _STEP = 4
 """From one depth to the next."""
 
@@ -72,7 +74,7 @@ def measure(
         return {}
     tokens = tokenize(next(iter(sessions.values())), text)
     shortest = min(session.context_length for session in sessions.values())
-    chosen = cut(tokens, min(context, shortest, max(len(tokens.ids), 1)), windows)
+    chosen = cut(tokens, min(context, shortest, max(len(tokens.ids), _SHORTEST)), windows)
     rows: dict[Pair, list[Rows]] = {pair: [] for pair in pairs}
     with progress.stage("Comparing", chosen.count + 1, "windows") as stage:
         for number in range(chosen.count):

@@ -54,7 +54,9 @@ def of_weights(label: str, check: WeightCheck) -> Finding:
         metric="weights",
         value=float(len(check.differences)),
         unit="differences",
-        lines=_listed(f"Unquantized in {label}:", same, [difference.sentence for difference in check.differences]),
+        lines=_listed(
+            "Unquantized:", f"{label}: {same}", [f"{label}: {found.sentence}" for found in check.differences]
+        ),
         details={"model": label} | asdict(check),
     )
 
@@ -75,8 +77,8 @@ def of_float32(
         value=figures.worst,
         unit="nats",
         lines=(
-            (f"Float32, {_and(pair)}:", f"{_distance(figures)}; a fault is above {limit:g}"),
-            ("by depth:", by_depth),
+            ("Float32:", f"{_and(pair)}: {_distance(figures)}; a fault is above {limit:g}"),
+            ("", f"by depth: {by_depth}"),
         ),
         notes=(f"{_and(pair)} in float32: {where}.",),
         details=_details(pair, figures) | {"limit": limit, "floor": None if floor is None else asdict(floor)},
@@ -89,14 +91,14 @@ def of_native(pair: tuple[str, str], figures: Figures, *, quantized: bool) -> Fi
         metric="native-kld",
         value=figures.distance.mean,
         unit="nats",
-        lines=((f"As they are, {_and(pair)}:", _distance(figures)),),
+        lines=(("As they are:", f"{_and(pair)}: {_distance(figures)}"),),
         details=_details(pair, figures) | {"quantized": quantized},
     )
 
 
 def of_loss(model: Candidate, loss: Loss) -> Finding:
-    what = f"mean KLD {_small(loss.distance.forth)} from its original at {loss.bits:.2f} bits a weight"
-    lines = [(f"Quantization loss, {model.label}:", f"{what}, same top token {loss.distance.agreement:.1f} %")]
+    what = f"{model.label}: mean KLD {_small(loss.distance.forth)} from its original at {loss.bits:.2f} bits a weight"
+    lines = [("Quantization loss:", f"{what}, same top token {loss.distance.agreement:.1f} %")]
     if loss.suspicious:
         lines.append(("", f"Out of proportion: {loss.sentence}"))
     return Finding(
@@ -113,16 +115,16 @@ def of_greedy(comparison: Comparison) -> Finding:
     total = len(comparison.similarities)
     parted = [place for place in comparison.divergences if place is not None]
     where = f", the others part at token {min(parted)} or later" if parted else ""
-    text = f"{comparison.same} of {total} answers the same{where}; similarity {comparison.similarity:.3f}"
+    text = f"{_and(pair)}: {comparison.same} of {total} answers the same{where}; similarity {comparison.similarity:.3f}"
     return Finding(
         metric="greedy-similarity",
         value=comparison.similarity,
-        lines=((f"Greedy, {_and(pair)}:", text),),
+        lines=(("Greedy:", text),),
         details=asdict(comparison) | {"same": comparison.same},
     )
 
 
-def of_verdict(status: str, faults: Sequence[str], open_questions: Sequence[str]) -> Finding:
+def of_verdict(status: str, faults: Sequence[str], open_questions: Sequence[str], notes: Sequence[str]) -> Finding:
     if faults:
         line = f"CONVERSION FAULT ({len(faults)})"
     elif status == "pass":
@@ -136,6 +138,7 @@ def of_verdict(status: str, faults: Sequence[str], open_questions: Sequence[str]
         metric="verdict",
         value=float(status == "pass"),
         lines=tuple(lines),
+        notes=tuple(notes),
         details={"status": status, "line": line, "faults": list(faults), "open": list(open_questions)},
     )
 

@@ -46,6 +46,11 @@ class Exact:
     missing: tuple[str, ...]
     """Why there is nothing for the others, in sentences."""
 
+    @property
+    def originals(self) -> Mapping[str, Session]:
+        """Those that are no model of their own, by what a person calls them."""
+        return {self.names[key]: self.sessions[key] for key in self.sessions if self.backends[key].quantized}
+
 
 def open_models(
     host: PluginHost,
@@ -112,7 +117,7 @@ def open_exact(
             except UnsupportedFeature as error:
                 missing.append(f"{label}: {error.what} {error.why}")
                 continue
-            names[key] = f"the original of {label}" if candidate.quantized else label
+            names[key] = f"{label}'s original" if candidate.quantized else label
             firsts[key] = candidate
         keys[label] = key
     return Exact(sessions=sessions, keys=keys, names=names, backends=firsts, missing=tuple(missing))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
+from pajamas.dispatch import DEVICES
 from pajamas.errors import UsageError
 from pajamas.keywords import LoadKeywords
 from pajamas.operations.originals import own_text
@@ -48,8 +49,7 @@ def equivalence(
 
     Args:
         models: files, folders, Hub ids or aliases, each loaded by the backend that its format decides.
-        original: of the quantized ones; None is what their receipts say, or else the one unquantized model of their
-            format among `models`.
+        original: what all were made from; None is what `origin.origins` finds.
         text: what is scored, or a file of it; None is the model's own evaluation text, or the texts of `corpus`.
         windows: of the text, at most; None is all.
         context: tokens of a window.
@@ -70,36 +70,41 @@ def equivalence(
     if text is not None and isinstance(text, Path):
         text = read_text(text)
     host = host or PluginHost()
+    device = {"device": backend} if backend in DEVICES else {}
     with contextlib.ExitStack() as stack:
         opened = open_models(host, stack, models, backend, loading, progress)
         known = origins(host, opened.candidates, original, progress=progress)
-        exact = open_exact(host, stack, opened, known, loading, progress)
+        exact = open_exact(host, stack, opened, known, {**loading, **device}, progress)
         own = _own_text(host, original, opened)
-        found = [
-            parts.reading(opened.sessions),
-            parts.headers(opened.candidates),
-            parts.tensors(opened, known),
-            parts.numbers(
-                opened,
-                exact,
-                known,
-                text or (own.text if own else "\n\n".join(texts().values())),
-                context=context,
-                windows=windows,
-                deepest=depth,
-                progress=progress,
-            ),
-        ]
-        if found[-1].faults:  # an original, where there is one, says whose fault it is
-            suspects = origins(host, opened.candidates, original, quantized=False, progress=progress)
-            found.append(parts.tensors(opened, suspects))
-        if prompts:
+        found = [parts.reading(opened, exact), parts.headers(opened.candidates), parts.tensors(opened, known)]
+        comparable = not found[0].strangers
+        if comparable:
+            content = text
+            if content is None:
+                content = own.text if own else "\n\n".join(texts().values())
+            found.append(
+                parts.numbers(
+                    opened,
+                    exact,
+                    known,
+                    content,
+                    context=context,
+                    windows=windows,
+                    deepest=depth,
+                    progress=progress,
+                )
+            )
+            if found[-1].faults:  # an original, where there is one, says whose fault it is
+                suspects = origins(host, opened.candidates, original, quantized=False, progress=progress)
+                found.append(parts.tensors(opened, suspects))
+        if comparable and prompts:
             asked = greedy.user_prompts(own, prompts)
             found.append(parts.answers(opened.sessions, asked, max_tokens, host=host, progress=progress))
     faults = tuple(dict.fromkeys(fault for part in found for fault in part.faults))
     questions = [question for part in found for question in part.questions]
     status: Status = "fail" if faults else "pass" if any(part.judged for part in found) else "measured"
-    verdict = findings.of_verdict(status, faults, questions)
+    notes = [note for part in found for note in part.notes]
+    verdict = findings.of_verdict(status, faults, questions, notes)
     return EquivalenceResult(
         models=opened.candidates,
         findings=(*(finding for part in found for finding in part.findings), verdict),

@@ -10,7 +10,7 @@ from pajamas.operations.loading import select
 from pajamas.operations.originals import find_original
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.types import Artifact
-from pajamas_validate.equivalence.candidate import WIDE, Candidate, tensors_of
+from pajamas_validate.equivalence.candidate import Candidate, is_quantized, tensors_of
 
 if TYPE_CHECKING:
     from pajamas.plugins import PluginHost
@@ -26,7 +26,8 @@ def origins(
 ) -> Mapping[str, Artifact]:
     """By label, for each candidate whose original is known.
 
-    It is the one that is named, or that the receipt names, or else the only unquantized candidate of the same format.
+    It is the one that is named, or that its receipt names, or the only unquantized candidate of the same format, or
+    what another candidate's receipt names: they are said to be one model.
 
     Args:
         quantized: of the quantized candidates; False is of the others, which are no originals of each other.
@@ -38,16 +39,22 @@ def origins(
     for candidate in candidates:
         if candidate.quantized != quantized:
             continue
-        origin = _found(host, candidate, original, progress)
+        others = [other for other in candidates if other.source and other is not candidate]
+        origin = _found(host, candidate, candidate, original, progress)
         if origin is None and quantized:
             origin = _among(candidate, candidates)
-        if origin is not None and all(tensor.type in WIDE for tensor in tensors_of(origin.path).values()):
+        if origin is None and others:
+            origin = _found(host, candidate, others[0], None, progress)
+        if origin is not None and not is_quantized(tensors_of(origin.path)):
             found[candidate.label] = origin
     return found
 
 
-def _found(host: PluginHost, candidate: Candidate, original: str | Path | None, progress: Progress) -> Artifact | None:
-    artifact = Artifact(path=candidate.path, format=candidate.format)
+def _found(
+    host: PluginHost, candidate: Candidate, told: Candidate, original: str | Path | None, progress: Progress
+) -> Artifact | None:
+    """What the receipt of `told` names, as the backend of `candidate` loads it."""
+    artifact = Artifact(path=told.path, format=candidate.format)
     named = find_original(host, original, artifact, backend=candidate.backend, progress=progress)
     if named is None or isinstance(named, Artifact):
         return named

@@ -30,13 +30,15 @@ _NORMALIZED = (
     "One engine brings texts into a Unicode normal form first, and the other has no means to: decomposed characters "
     "become other tokens. No conversion mends that; give it texts in the form NFC."
 )
+_ONE_ENGINE = "All were computed by one engine: a fault that all of their conversions share would not show."
 _EXACT, _NATIVE = 1e-3, 2.0**-4
 """Float noise in nats: of float32, and of bfloat16, whose values between 8 and 16 lie that far apart."""
 
 
-def reading(sessions: Mapping[str, Session]) -> Part:
+def reading(models: Models, exact: Exact) -> Part:
     """Texts as tokens, and conversations as prompts. What normalizing texts explains is the engine's, and no fault."""
     corpus, asked = texts(), conversations()
+    sessions = {**models.sessions, **exact.originals}
     tokens = compare_tokens(sessions, corpus)
     wrong = [difference for difference in tokens if difference.form is None]
     prompts = compare_prompts(sessions, asked)
@@ -51,6 +53,7 @@ def reading(sessions: Mapping[str, Session]) -> Part:
             if found
         ),
         questions=(_NORMALIZED,) if len(wrong) < len(tokens) else (),
+        strangers=len({difference.text for difference in wrong}) > len(corpus) / 2,
     )
 
 
@@ -75,7 +78,7 @@ def tensors(models: Models, origins: Mapping[str, Artifact]) -> Part:
             check = compare_weights(path, origin.path)
             found.append(findings.of_weights(label, check))
             faults += [f"In {label}, {difference.sentence}" for difference in check.differences]
-        settings = differences(label, settings_of(path), f"the original of {label}", settings_of(origin.path))
+        settings = differences(label, settings_of(path), f"{label}'s original", settings_of(origin.path))
         faults += [difference.sentence for difference in settings]
     return Part(findings=tuple(found), faults=tuple(faults))
 
@@ -111,6 +114,7 @@ def numbers(
         finding, fault = _test(pair, measured[pair], exact)
         found.append(finding)
         faults += fault
+    faults += _odd_one(tested, measured, exact)
     for one, other in native:
         quantized = by_label[one].quantized or by_label[other].quantized
         found.append(findings.of_native((one, other), measured[one, other], quantized=quantized))
@@ -118,7 +122,14 @@ def numbers(
         weights = sum(_elements(shape) for shape in _shapes(origins[label]))
         loss = Loss(distance=measured[key, label].distance, bits=8 * by_label[label].size / max(weights, 1))
         found.append(findings.of_loss(by_label[label], loss))
-    return Part(findings=tuple(found), faults=tuple(faults), questions=_questions(exact, tested), judged=bool(tested))
+    one_engine = tested and len({candidate.backend for candidate in exact.backends.values()}) == 1
+    return Part(
+        findings=tuple(found),
+        faults=tuple(faults),
+        questions=_questions(exact, tested),
+        notes=(_ONE_ENGINE,) if one_engine else (),
+        judged=bool(tested),
+    )
 
 
 def answers(
@@ -149,6 +160,17 @@ def _test(pair: Pair, figures: Figures, exact: Exact) -> tuple[Finding, list[str
         f"In float32, {names[0]} and {names[1]} compute different things: mean KLD {figures.worst:.2g}, "
         f"and rounding makes at most {most:g}."
     ]
+
+
+def _odd_one(tested: Sequence[Pair], measured: Mapping[Pair, Figures], exact: Exact) -> list[str]:
+    """The one of three or more that all others agree without."""
+    if len(exact.sessions) < 3:
+        return []
+    wrong = {
+        pair for pair in tested if measured[pair].worst > limit(find_floor(*(exact.backends[key] for key in pair)))
+    }
+    odd = [key for key in exact.sessions if wrong == {pair for pair in tested if key in pair}]
+    return [f"All others agree without {exact.names[odd[0]]}."] if wrong and len(odd) == 1 else []
 
 
 def _questions(exact: Exact, tested: Sequence[Pair]) -> tuple[str, ...]:

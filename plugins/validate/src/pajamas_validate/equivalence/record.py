@@ -48,5 +48,9 @@ class Part:
     faults: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()
     """What could not be told, and why, in sentences."""
+    notes: tuple[str, ...] = ()
+    """On what the test does not cover."""
     judged: bool = False
     """Whether it tested computations in float32."""
+    strangers: bool = False
+    """Whether most texts are other tokens for them: nothing that they compute can be compared."""

@@ -21,6 +21,8 @@ _ROUNDING = 2.0**-8
 _LOOKED_AT = 1 << 20
 """Values of a tensor that are compared, its first: a swapped or scaled tensor shows in them."""
 
+_FEW = 16
+
 
 @frozen(kw_only=True)
 class WeightDifference:
@@ -77,7 +79,7 @@ def _like(
     others: dict[str, Tensor],
 ) -> str | None:
     """Which of the original's tensors, among those that something is wrong with, this one equals."""
-    if len(wrong) > 1000:  # nothing was merely swapped
+    if len(wrong) > _FEW:  # nothing was merely swapped
         return None
     values = _values(files, mine[name])
     for other in wrong:

@@ -1,0 +1,67 @@
+"""What is called better, worse and equal, and what is a regression."""
+
+from __future__ import annotations
+
+import pytest
+
+from pajamas_bench.comparing import change, status
+from pajamas_bench.figures import figure
+
+STEADY = (1.0, 1.01, 0.99, 1.0, 1.0)
+WILD = (1.0, 3.0, 0.5, 2.0, 0.8)
+
+
+def times(values, factor=1.0):
+    return tuple(factor * value for value in values)
+
+
+def compared(metric, old, new, *, paired=False, limit=None):
+    return change("case", figure(metric, old), figure(metric, new), paired=paired, limit=limit)
+
+
+@pytest.mark.parametrize(("metric", "factor", "verdict"), [
+    ("total", 1.3, "worse"), ("total", 0.7, "better"), ("generation-speed", 1.3, "better"),
+    ("generation-speed", 0.7, "worse"), ("peak-memory", 1.3, "worse"), ("prompt-speed", 0.7, "worse"),
+])  # fmt: skip
+def test_which_way_is_better_depends_on_the_metric(metric, factor, verdict):
+    found = compared(metric, STEADY, times(STEADY, factor))
+
+    assert found.verdict == verdict
+    assert found.delta == pytest.approx(100 * (factor - 1))
+
+
+@pytest.mark.parametrize("factor", [1.3, 0.7, 1.0])
+def test_a_difference_inside_the_noise_is_equal(factor):
+    assert compared("total", WILD, times(WILD, factor)).verdict == "equal"
+
+
+def test_by_turns_smaller_differences_are_seen():
+    slower = times(WILD, 1.05)
+
+    assert compared("total", WILD, slower).verdict == "equal"
+    assert compared("total", WILD, slower, paired=True).verdict == "worse"
+
+
+def test_one_run_cannot_tell():
+    found = compared("total", (1.0,), (2.0,), limit=20)
+
+    assert found.verdict == "unknown" and found.noise is None
+    assert found.regression
+
+
+@pytest.mark.parametrize(("metric", "factor", "limit", "expected"), [
+    ("total", 1.3, 20, "fail"), ("total", 1.3, 40, "pass"), ("total", 0.7, 20, "pass"),
+    ("generation-speed", 0.7, 20, "fail"), ("generation-speed", 0.7, 40, "pass"), ("generation-speed", 1.3, 20, "pass"),
+])  # fmt: skip
+def test_a_regression_is_worse_by_more_than_was_allowed(metric, factor, limit, expected):
+    assert status([compared(metric, STEADY, times(STEADY, factor), limit=limit)]) == expected
+
+
+def test_a_regression_inside_the_noise_is_unresolved():
+    unsure = compared("total", WILD, times(WILD, 1.3), limit=20)
+    sure = compared("total", STEADY, times(STEADY, 1.3), limit=20)
+
+    assert unsure.regression and unsure.verdict == "equal"
+    assert status([unsure]) == "unresolved"
+    assert status([unsure, sure]) == "fail"
+    assert status([]) == "pass"
