@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Unpack
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from pajamas.dispatch import DEVICES
 from pajamas.errors import UnsupportedFeature, UsageError
@@ -18,19 +18,8 @@ from pajamas.operations.originals import find_original, own_text
 from pajamas.plugins import PluginHost
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.runtime import Runtime
-from pajamas.validation import Measured, ReportJob, ValidateJob
-
-
-@frozen(kw_only=True)
-class ValidationResult(Measured):
-    """A finished validation."""
-
-    backend: str = ""
-    """The candidate's."""
-    reports: tuple[Path, ...] = ()
-    """Files that a person opens, where a report was asked for."""
-    manifest_path: Path | None = None
-    """Where the figures were recorded, in the artifact's receipt."""
+from pajamas.validation import ReportJob, ValidateJob
+from pajamas.validation import ValidationResult as ValidationResult
 
 
 def validate(
