@@ -91,3 +91,11 @@ def test_a_case_that_cannot_run_does_not_take_the_others_along(folder, tmp_path)
     samples = {sample["id"]: sample for sample in finding.details["samples"]}
     assert "context" in samples["long"]["not_run"]
     assert samples["sum"]["match"] is True
+
+
+def test_a_language_that_nobody_can_tell_is_refused(folder, tmp_path):
+    suite = tmp_path / "suite.toml"
+    suite.write_text('name = "mine"\n[[cases]]\nid = "a"\nprompt = "b"\nlanguage = "xx"\n')
+
+    with pytest.raises(UsageError, match="language 'xx'"):
+        judged(folder, metrics="samples", options={"suite": str(suite)})

@@ -40,6 +40,8 @@ def check_early(
         _check_place(report)
     if settings.save_reference is not None:
         _check_place(settings.save_reference.parent, made=True)
+        if settings.save_reference.is_dir():
+            raise UsageError(f"{settings.save_reference} is a folder.", "A reference is one file.", "Name a file.")
     if SAMPLES in metrics and settings.suite is not None:
         from pajamas_validate.suite import named_suite
 

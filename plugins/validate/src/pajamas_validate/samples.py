@@ -9,6 +9,7 @@ from attrs import asdict
 
 from pajamas.types import Finding
 from pajamas_validate.behaviour import Behaviour, run_suite
+from pajamas_validate.checks import refuse_unknown_languages
 from pajamas_validate.suite import Suite, named_suite, suite_of
 
 if TYPE_CHECKING:
@@ -22,9 +23,10 @@ def suite_for(job: ValidateJob, settings: Settings) -> Suite:
     Raises:
         UsageError, ModelNotFound: it is none.
     """
-    if settings.suite is not None:
-        return named_suite(settings.suite)
-    return suite_of(job.model_text.path.parent if job.model_text else None)
+    own = job.model_text.path.parent if job.model_text else None
+    suite = suite_of(own) if settings.suite is None else named_suite(settings.suite)
+    refuse_unknown_languages(suite)
+    return suite
 
 
 def validate_samples(job: ValidateJob, suite: Suite) -> list[Finding]:
