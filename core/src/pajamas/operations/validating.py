@@ -10,6 +10,7 @@ from typing import Any, Unpack
 
 from attrs import evolve
 
+from pajamas.artifacts import Artifact
 from pajamas.dispatch import DEVICES
 from pajamas.errors import UnsupportedFeature, UsageError
 from pajamas.keywords import LoadKeywords
@@ -74,7 +75,13 @@ def validate(
         other = original_backend or shared
         compared = reference = None
         if not alone:
-            compared = find_original(host, original, candidate.artifact, backend=other, progress=progress)
+            engine = candidate.session.backend
+            compared = find_original(
+                host, original, candidate.artifact, backend=other, engine=engine, progress=progress
+            )
+            if isinstance(compared, Artifact) and not original_backend and _takes(host, engine, compared):
+                other = engine
+                loading["device"] = loading.get("device") or shared
         if compared is not None:
             reference = stack.enter_context(Runtime(compared, other, progress=progress, host=host, **loading))
         job = ValidateJob(
@@ -107,6 +114,10 @@ def validate(
         )
         result = evolve(result, reports=tuple(host.report(job_of_report)))
     return result
+
+
+def _takes(host: PluginHost, engine: str, artifact: Artifact) -> bool:
+    return artifact.format in host.backend(engine).describe().formats
 
 
 def _request(

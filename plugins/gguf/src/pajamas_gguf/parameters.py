@@ -7,9 +7,11 @@ from typing import Any
 from attrs import frozen
 
 from pajamas.errors import DeviceNotFound, UnsupportedFeature, UsageError
-from pajamas.types import LoadOptions
+from pajamas.needs import refuse_missing
+from pajamas.types import Feature, LoadOptions
 from pajamas_gguf import devices, engine
 from pajamas_gguf.cores import MAX_THREADS, usable_cores
+from pajamas_gguf.session.features import EMBEDDING, GENERATING
 
 KV_TYPES = {"f32": 0, "f16": 1, "bf16": 30, "q8_0": 8, "q5_1": 7, "q5_0": 6, "q4_1": 3, "q4_0": 2, "iq4_nl": 20}
 """Names of key/value cache types and their numbers in ggml."""
@@ -100,6 +102,8 @@ def resolve(options: LoadOptions, trained_context: int, *, extra_buffers: bool) 
             "a text is pooled over all its tokens, so they are computed together",
             "leave out batch_size; context_length is the longest text",
         )
+    if options.compute_dtype is not None:
+        refuse_missing("gguf", [Feature.COMPUTE_DTYPE], GENERATING | EMBEDDING)
     kv_type = (options.kv_type or "f16").lower()
     if kv_type not in KV_TYPES:
         raise UnsupportedFeature(
