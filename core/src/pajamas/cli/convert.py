@@ -176,6 +176,9 @@ def _show(result: ConvertResult, dry_run: bool) -> None:
         if len(result.validations) > 1:
             output.say(f"{measured.artifact.format}:")
         show_findings(measured)
+        made = next(artifact for artifact in result.artifacts if artifact.format == measured.artifact.format)
+        if measured.status == "fail" and (better := made.details.get("next_recipe")):
+            output.say_field("Next:", f"--precision {better}, which takes more bits", width=23)
 
 
 def show_artifact(artifact: Artifact, source_size: int, *, would_be: bool = False, memory: bool = True) -> None:
