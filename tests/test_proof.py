@@ -117,12 +117,27 @@ def test_a_figure_that_is_no_number_is_an_error(copy):
         pajamas.run("verify", path=copy)
 
 
-def test_an_artifact_that_was_never_measured_is_not_verified_deeply(tmp_path):
+def test_an_artifact_that_was_never_measured_is_not_verified_deeply(tmp_path, proven):
     pajamas.run("convert", model="tiny", output=tmp_path, precision="q8_0")
 
-    (check,) = wrong(pajamas.run("verify", path=tmp_path, deep=True)).values()
+    with pytest.raises(UsageError, match="never measured"):
+        pajamas.run("verify", path=tmp_path, deep=True)
 
-    assert "not recorded" in check.found
+    shutil.copytree(proven.folder, tmp_path / "both")
+    pajamas.run("convert", model="tiny", output=tmp_path / "both", precision="q8_0")
+    result = pajamas.run("verify", path=tmp_path / "both", deep=True)
+    assert result.ok
+    assert any("never measured" in check.what for check in result.checks)
+
+
+def test_figures_against_the_own_original_are_recorded_however_it_is_named(tmp_path):
+    made = pajamas.run("convert", model="tiny", output=tmp_path, precision="q8_0")
+
+    result = pajamas.run(
+        "validate", quantized=made.gguf_path, original="tiny", metrics="perplexity", options={"windows": 2}
+    )
+
+    assert result.manifest_path == tmp_path / "manifest.json"
 
 
 def test_a_text_that_is_gone_is_named(tmp_path):

@@ -48,7 +48,7 @@ def test_without_a_wrong_option_the_candidate_is_what_is_refused(candidate, tmp_
         (["--text", "text", "--suite", "weekend"], "no suite 'weekend'"),
         (["--text", "text", "--suite", "text.toml"], "text.toml is not TOML"),
         (["--text", "text", "--reference", "missing.ref"], "missing.ref cannot be read"),
-        (["--text", "text", "--reference", "text"], "text is no reference"),
+        (["--text", "text", "--reference", "text"], "text is not a reference"),
         (["--text", "text", "--reference", "text", "--original", "o"], "contradict"),
         (["--text", "text", "--save-reference", "nowhere/file"], "Nothing can be written to nowhere"),
         (["--text", "text", "--report", "text/report"], "text is no folder"),

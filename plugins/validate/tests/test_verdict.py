@@ -99,8 +99,9 @@ def test_as_many_windows_as_it_says_would_resolve_it_and_one_less_would_not(wind
 
 
 def test_a_text_that_is_too_short_to_tell_is_said_to_be():
-    verdict = judge(compared(4.9, 0.3), BALANCED, 20, available=22)
+    verdict = judge(compared(4.9, 0.3), BALANCED, 22, available=22)
 
+    assert judge(compared(4.9, 0.3), BALANCED, 20, available=22).line == "unresolved: use all 22 windows of the text"
     assert verdict.line.startswith("unresolved: use a longer text: about ")
     assert verdict.line.endswith("windows are needed, and this one has 22")
 
@@ -130,7 +131,7 @@ def test_a_failure_says_by_how_much():
 
     assert isinstance(error, ValidationFailed)
     assert error.exit_code == 5
-    assert error.why == "Perplexity increase: 7 ± 0.59 % is above 5 %."
+    assert error.why == "Perplexity increase: 7 ± 0.59 % (95 %) is above 5 %."
 
 
 @pytest.mark.parametrize(("windows", "factor"), [(3, 4.30), (5, 2.776), (10, 2.262), (30, 2.045), (1000, 1.962)])

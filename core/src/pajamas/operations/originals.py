@@ -71,6 +71,18 @@ def find_original(
     return sixteen_bit(host, source, files, progress=progress)
 
 
+def is_own_source(host: PluginHost, original: str | Path, candidate: Artifact) -> bool:
+    """Whether `original` names the model that the candidate's receipt says it was made from."""
+    found = manifest.find_receipt(candidate.path)
+    if found is None:
+        return False
+    recorded, named = found[1].source, resolve(host, original)
+    if named.path is not None:
+        return recorded.repo_id is None and str(named.path.resolve()) == recorded.text
+    wanted = named.revision or "main"
+    return named.repo_id == recorded.repo_id and wanted in (recorded.revision or "main", recorded.commit)
+
+
 def own_text(host: PluginHost, original: str | Path | Artifact | None, candidate: Artifact) -> ModelText | None:
     """The evaluation text beside the model that `candidate` was made from, or that `original` names.
 

@@ -45,7 +45,7 @@ def remeasure(folder: Path, receipt: Receipt, host: PluginHost, progress: Progre
 
     recorded = receipt.validation
     if recorded is None:
-        return [check("measured quality", "recorded", "not recorded: pajamas validate measures it")]
+        return [check("quality: never measured, so there is nothing to compare", "", "")]
     request = _request(folder, recorded)
     text = request.pop("text", None)
     if text is not None and not Path(text).is_file():

@@ -15,7 +15,7 @@ from pajamas.dispatch import DEVICES
 from pajamas.errors import UnsupportedFeature, UsageError
 from pajamas.keywords import LoadKeywords
 from pajamas.measurements import make_measurement, record_measurement
-from pajamas.operations.originals import find_original, own_text
+from pajamas.operations.originals import find_original, is_own_source, own_text
 from pajamas.plugins import PluginHost
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.runtime import Runtime
@@ -104,7 +104,8 @@ def validate(
             original=job.original_artifact,
             backend=candidate.session.backend,
         )
-    if record and request is not None and original is None and result.original is not None:
+    own = original is None or is_own_source(host, original, result.artifact)
+    if record and request is not None and own and result.original is not None:
         measurement = make_measurement(result, request, host)
         path = record_measurement(result.artifact.path, measurement, progress)
         result = evolve(result, manifest_path=path)

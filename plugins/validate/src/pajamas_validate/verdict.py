@@ -73,7 +73,7 @@ class Judgement:
     @property
     def sentence(self) -> str:
         limit = f"{self.threshold:g}{self.unit}"
-        interval = f"{self.value:.3g} ± {self.margin:.2g}{self.unit}"
+        interval = f"{self.value:.3g} ± {self.margin:.2g}{self.unit} (95 %)"
         sides = {"pass": "is below", "fail": "is above", "unresolved": "may be on either side of"}
         return f"{self.figure}: {interval} {sides[self.status]} {limit}."
 
@@ -109,6 +109,8 @@ class Verdict:
             return "the difference is too close to the threshold for any number of windows"
         total = self.windows + self.more_windows
         if self.available is not None and total > self.available:
+            if self.windows < self.available:
+                return f"use all {self.available:,} windows of the text"
             return f"use a longer text: about {total:,} windows are needed, and this one has {self.available:,}"
         return f"use {self.more_windows:,} more window{'s' if self.more_windows != 1 else ''}"
 
