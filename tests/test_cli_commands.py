@@ -39,6 +39,18 @@ def test_demo_on_a_terminal_of_80_columns_has_bars_and_wraps_nothing_but_paths(t
     assert [line for line in terminal.lines if len(line.rstrip()) > 80 and str(tmp_path) not in line] == []
 
 
+def test_demo_leaves_alone_what_it_has_not_made(tmp_path):
+    made = run("convert", "--model", "tiny", "--output", tmp_path / "mine", "--precision", "q4_k_m", home=tmp_path)
+    before = (tmp_path / "mine/gguf/tiny-q4_k_m.gguf").stat().st_mtime_ns
+
+    done = run("demo", "--output", tmp_path / "mine", home=tmp_path)
+
+    assert made.returncode == 0
+    assert done.returncode == 2
+    assert b"--output" in done.stderr
+    assert (tmp_path / "mine/gguf/tiny-q4_k_m.gguf").stat().st_mtime_ns == before
+
+
 def test_the_lines_of_the_first_description_work_as_written(tmp_path):
     script = "llama-pajamas-quant"
     options = ["--model", "tiny", "--output", "./models/tiny", "--formats", "gguf", "--precision", "q4_k_m"]

@@ -74,33 +74,70 @@ def test_measuring_again_agrees(proven):
 
 def test_figures_that_are_not_the_artifacts_are_found(copy):
     def beautify(validation):
-        validation["metrics"]["perplexity"]["value"] *= 0.98
-        validation["metrics"]["perplexity"]["details"]["text_sha256"] = "0" * 64
+        metrics = validation["metrics"]
+        metrics["perplexity"]["value"] *= 0.98
+        metrics["perplexity"]["details"]["text_sha256"] = "0" * 64
+        metrics["kld"].update(value=0.01, error=10.0)
+        metrics["same-top-token"].update(value=99.0, error=None)
+        metrics["samples-match"]["value"] = 12.5
+        metrics["verdict"]["details"]["thresholds"]["increase"] = 50.0
+        del metrics["probability-change"]
         validation["status"] = "unresolved"
 
     rewrite(copy, beautify)
 
     found = wrong(pajamas.run("verify", path=copy, deep=True))
 
-    assert set(found) == {"measured perplexity", "sha256 of the text", "verdict"}
+    assert set(found) == {
+        "measured perplexity", "sha256 of the text", "measured kld", "measured same-top-token",
+        "measured samples-match", "thresholds", "measured probability-change", "verdict",
+    }  # fmt: skip
     assert pajamas.run("verify", path=copy).ok  # which measures nothing
 
 
-def test_a_receipt_that_was_spoilt_by_hand_is_an_error(copy):
-    rewrite(copy, lambda validation: validation["request"].update(colour="red"))
-    with pytest.raises(UsageError, match="colour"):
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"colour": "red"}, {"progress": 1}, {"record": True}, {"quantized": "x"}, {"text": 5}, {"options": "a"},
+        {"metrics": 5}, {"report": "x"}, {"options": {"save_reference": "x"}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_manifest_cannot_ask_for_more_than_measuring(copy, request_):
+    rewrite(copy, lambda validation: validation["request"].update(request_))
+
+    with pytest.raises(ModelFileError, match="cannot be repeated"):
         pajamas.run("verify", path=copy, deep=True)
+
+
+def test_a_figure_that_is_no_number_is_an_error(copy):
     rewrite(copy, lambda validation: validation["metrics"]["kld"].update(value="low"))
+
     with pytest.raises(ModelFileError, match="damaged"):
         pajamas.run("verify", path=copy)
 
 
-def test_an_artifact_that_was_never_measured_is_not_verified_deeply(tmp_path):
+def test_an_artifact_that_was_never_measured_is_not_verified_deeply(tmp_path, proven):
     pajamas.run("convert", model="tiny", output=tmp_path, precision="q8_0")
 
-    (check,) = wrong(pajamas.run("verify", path=tmp_path, deep=True)).values()
+    with pytest.raises(UsageError, match="never measured"):
+        pajamas.run("verify", path=tmp_path, deep=True)
 
-    assert "not recorded" in check.found
+    shutil.copytree(proven.folder, tmp_path / "both")
+    pajamas.run("convert", model="tiny", output=tmp_path / "both", precision="q8_0")
+    result = pajamas.run("verify", path=tmp_path / "both", deep=True)
+    assert result.ok
+    assert any("never measured" in check.what for check in result.checks)
+
+
+def test_figures_against_the_own_original_are_recorded_however_it_is_named(tmp_path):
+    made = pajamas.run("convert", model="tiny", output=tmp_path, precision="q8_0")
+
+    result = pajamas.run(
+        "validate", quantized=made.gguf_path, original="tiny", metrics="perplexity", options={"windows": 2}
+    )
+
+    assert result.manifest_path == tmp_path / "manifest.json"
 
 
 def test_a_text_that_is_gone_is_named(tmp_path):
@@ -129,7 +166,7 @@ def test_a_text_that_is_gone_is_named(tmp_path):
 def test_a_quick_look_does_not_replace_a_measurement(copy, caplog, request_, why):
     before = measured_of(copy)
 
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         result = pajamas.run("validate", quantized=copy / "gguf/tiny-q4_k_m.gguf", **request_)
 
     assert result.manifest_path is None
@@ -179,6 +216,31 @@ def test_an_artifact_that_cannot_be_measured_is_kept(tmp_path):
     assert result.gguf_path.is_file()
     assert "too short" in result.validation_failures["gguf"].what
     assert result.validation is None
+
+
+def test_the_text_that_calibrates_may_not_judge(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("\n".join(f"The cat number {n} sat on the mat, and the dog lay by the door." for n in range(600)))
+
+    with pytest.raises(UsageError, match="cannot judge"):
+        pajamas.run(
+            "convert", model="tiny", output=tmp_path / "out", calibration_text=text, validate=True,
+            validation={"text": text},
+        )  # fmt: skip
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_json_of_a_proven_conversion(tmp_path):
+    done = cliprogram.run(
+        "convert", "--model", "tiny", "--precision", "q8_0", "--output", tmp_path / "out", "--validate",
+        "--validation-windows", "8", "--threshold", "3", "--max-kld", "0.5", "--json", home=tmp_path,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr.decode()
+    measured = json.loads(done.stdout)["validations"]["gguf"]
+    verdict = next(finding for finding in measured["findings"] if finding["metric"] == "verdict")
+    assert verdict["details"]["thresholds"] == {"increase": 3.0, "divergence": 0.5}
 
 
 def test_the_program_says_it_and_exits_with_the_verdict(tmp_path):

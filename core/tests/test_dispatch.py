@@ -141,3 +141,13 @@ def test_what_is_disabled_is_passed_over_without_a_warning(dists, caplog):
 
     assert choose(PluginHost(disabled=frozenset({"clay"})), "clay").backend.name == "potter"
     assert "clay" not in caplog.text
+
+
+def test_a_backend_that_is_slow_with_a_format_is_chosen_only_where_it_is_named(dists):
+    source = backend_source("snail", "vellum").replace("fix=", 'named_formats=frozenset({"vellum"}), fix=')
+    write_dist(dists, "pajamas-snail", source, entry="snail")
+
+    assert choose(PluginHost(), "vellum", "snail").info.name == "snail"
+    with pytest.raises(UnsupportedFeature, match="only where it is named") as caught:
+        choose(PluginHost(), "vellum")
+    assert caught.value.fix == "Name it: --backend snail"

@@ -81,7 +81,7 @@ def choose(
             reasons.append(f"{candidate}: {error.what}")
             refusals.append(_Refusal(error, fitting=candidate == format))
             continue
-        problem = _problem(host, info, format, needed, device, runnable)
+        problem = _problem(host, info, format, needed, device, runnable, named=name is not None)
         if problem is None:
             host.warn(broken)
             reasons.append(f"{candidate} {_praise(info, needed, device)}: chosen.")
@@ -122,13 +122,26 @@ def _candidates(host: PluginHost, format: str) -> list[str]:
 
 
 def _problem(
-    host: PluginHost, info: BackendInfo, format: str, needed: frozenset[Feature], device: str | None, runnable: bool
+    host: PluginHost,
+    info: BackendInfo,
+    format: str,
+    needed: frozenset[Feature],
+    device: str | None,
+    runnable: bool,
+    *,
+    named: bool,
 ) -> PajamasError | None:
     if format not in info.formats:
         return UnsupportedFeature(
             f"Backend {info.name!r} does not take {format} artifacts.",
             f"It takes {', '.join(info.formats) or 'none'}.",
             "Leave --backend out to let the format decide, or convert the model for this backend.",
+        )
+    if format in info.named_formats and not named:
+        return UnsupportedFeature(
+            f"Backend {info.name!r} takes {format} artifacts only where it is named.",
+            "It is slow here, and never chosen without being asked for.",
+            f"Name it: --backend {info.name}",
         )
     if missing := needed - info.features:
         return unsupported(host, info.name, missing, info.features)

@@ -62,6 +62,9 @@ class BackendInfo:
     """Those of `schemes` that are made only with a calibration or an importance matrix."""
     profile_schemes: Mapping[str, Mapping[str, str]] = field(factory=dict)
     """Format to the scheme of each profile ("balanced", "ultra", "hq") that it has, for formats of its own."""
+    named_formats: frozenset[str] = frozenset()
+    """Those of `formats` for which it is chosen only by its name: right, but slower here than people expect who name no
+    backend."""
     quantize_options: frozenset[str] = frozenset()
     """Fields of `QuantizeJob` beyond the scheme that `quantize` honours, from `quantize_options.FLAGS`. Core refuses
     the others by name."""

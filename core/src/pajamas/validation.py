@@ -118,3 +118,15 @@ class ReportJob(Measured):
 
     folder: Path
     """Where the report's files go."""
+
+
+@frozen(kw_only=True)
+class ValidationResult(Measured):
+    """A finished validation."""
+
+    backend: str = ""
+    """The candidate's."""
+    reports: tuple[Path, ...] = ()
+    """Files that a person opens, where a report was asked for."""
+    manifest_path: Path | None = None
+    """Where the figures were recorded, in the artifact's receipt."""

@@ -12,6 +12,8 @@ from pajamas.types import Artifact, LoadOptions
 
 _NEEDED = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
+_SLOW_RULES = ("test_every_declared_scheme_is_taken", "test_a_killed_run_leaves_nothing")
+
 
 @pytest.fixture(scope="session")
 def cache_home(tmp_path_factory):
@@ -66,3 +68,10 @@ def edit(folder):
         path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
     return run
+
+
+def pytest_collection_modifyitems(items):
+    """Rules of the kit that start the engine many times: quantizing with each scheme, or killed at each moment."""
+    for item in items:
+        if item.nodeid.partition("::")[2].startswith("TestMLX::") and item.name in _SLOW_RULES:
+            item.add_marker(pytest.mark.slow)

@@ -141,3 +141,10 @@ def test_measuring_holds_one_layer_and_not_the_model(tmp_path):
     measure(lambda: open_model(model), [mx.array([[5, 6, 7, 5]])], lambda _: None)
 
     assert mx.get_peak_memory() - before < written(model) / 5
+
+
+def test_a_smaller_body_is_raised_by_every_width_that_there_is(tmp_path):
+    result, folder = made(TINY, tmp_path, "2bit", target_bpw=3.9)
+
+    assert {3, 4} <= set(result.raised.values())
+    assert 8 * written(folder) / result.parameters <= 3.9

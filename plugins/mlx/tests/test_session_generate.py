@@ -12,7 +12,7 @@ from attrs import evolve
 from asked import STORY, TINY, request, tokens_of
 from pajamas.errors import ContextOverflow, EngineError, UnsupportedFeature, UsageError
 
-LONG = f"{STORY} " * 40
+LONG = f"{STORY} " * 27
 
 
 def usage(chunks):
@@ -70,6 +70,11 @@ def test_another_thread_can_cancel(session):
     thread.join()
 
     assert list(stream)[-1].finish_reason == "cancelled"
+    rows = session.score(session.tokenize(LONG))
+    next(rows)
+    session.cancel()
+    with pytest.raises(EngineError, match="cancelled"):
+        list(rows)
 
 
 def test_a_prompt_and_its_answer_fit_the_context(load):
@@ -167,6 +172,5 @@ def test_scores_are_computed_in_parts(load):
     assert len(tokens) > 512  # more than one part
     assert max(block.nbytes for block in blocks) <= 4 << 20
     assert np.logaddexp.reduce(rows.astype(np.float64), axis=1) == pytest.approx(0, abs=1e-5)
-    for first in (1, 600, len(tokens) - 1):
-        assert np.array_equal(np.concatenate(list(exact.score(tokens, first))), rows[first:])
+    assert np.array_equal(np.concatenate(list(exact.score(tokens, 530))), rows[530:])
     assert np.abs(np.concatenate(list(exact.score(tokens[:40]))) - rows[:40]).max() < 1e-3

@@ -171,7 +171,7 @@ def test_the_process_ends_in_peace():
         "from pajamas_mlx import engine; mx = engine.engine().mx\n"
         "engine.compute('cpu', lambda: mx.eval(mx.ones((99, 99)) @ mx.ones((99, 99))))"
     )
-    for _ in range(4):  # it was aborted every other time
+    for _ in range(2):  # it was aborted one time in three
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
         assert (done.returncode, done.stderr) == (0, "")

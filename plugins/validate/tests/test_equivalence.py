@@ -189,7 +189,7 @@ def test_a_model_without_an_option_is_refused_without_equivalence():
 @pytest.mark.slow
 def test_16_bits_on_two_engines_lie_inside_the_floor(tiny_gguf):
     pytest.importorskip("mlx.core", reason="this machine has no MLX")
-    result = run(tiny_gguf("bf16"), TINY, windows=2, context=512)
+    result = run(tiny_gguf("bf16"), TINY, context=512)
 
     (float32,) = result.found("float32-kld")
     assert (result.status, result.faults) == ("pass", ())
@@ -203,7 +203,10 @@ def test_16_bits_on_two_engines_lie_inside_the_floor(tiny_gguf):
 
 @pytest.mark.slow
 def test_4_bits_on_two_engines_answer_alike(tiny_gguf, tmp_path):
-    """The first 40 prompts and 64 tokens were fixed before the first run, which found 0.905."""
+    """The first 40 prompts and 64 tokens were fixed before the first run, which found 0.905.
+
+    It is 0.925 since MLX computes quantized models in float32 on a processor.
+    """
     pytest.importorskip("mlx.core", reason="this machine has no MLX")
     made = pajamas.run("convert", model=TINY, output=tmp_path, formats="mlx", precision="4bit").mlx_path
     result = run(tiny_gguf("q4_k_m"), made, prompts=40, max_tokens=64)

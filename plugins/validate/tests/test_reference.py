@@ -144,7 +144,9 @@ def test_a_reference_of_fewer_windows_limits_them_and_fewer_can_be_asked_for(sav
     few = judge(saved[0], tiny_gguf("q8_0"), options={"windows": 2})
 
     assert few.finding("perplexity").details["windows"] == 2
-    assert judge(saved[0], tiny_gguf("q8_0"), options={"windows": 9}).finding("perplexity").details["windows"] == 4
+    assert judge(saved[0], tiny_gguf("q8_0")).finding("perplexity").details["windows"] == 4
+    with pytest.raises(UsageError, match="has 4 windows"):
+        judge(saved[0], tiny_gguf("q8_0"), options={"windows": 9})
 
 
 def test_a_reference_of_another_text_or_beside_an_original_is_refused(saved, tiny_gguf):

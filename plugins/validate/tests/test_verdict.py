@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from attrs import evolve
 
@@ -82,7 +84,26 @@ def test_one_window_never_decides():
     verdict = judge(compared(1.0, 0.1), BALANCED, 1)
 
     assert verdict.status == "unresolved"
-    assert verdict.more_windows == 1
+    assert verdict.line == "unresolved: use more windows: one does not tell how much they differ"
+
+
+@pytest.mark.parametrize("windows", [2, 3, 8, 22])
+def test_as_many_windows_as_it_says_would_resolve_it_and_one_less_would_not(windows):
+    estimate = Estimate(value=4.0, error=0.2, window_error=1.5)
+    verdict = judge(evolve(compared(4.0, 0.2), increase=estimate), BALANCED, windows, {"perplexity"})
+    total = windows + verdict.more_windows
+
+    assert verdict.status == "unresolved"
+    assert estimate.scaled(math.sqrt(windows / total)).margin(total) < 1.0
+    assert estimate.scaled(math.sqrt(windows / (total - 1))).margin(total - 1) >= 1.0
+
+
+def test_a_text_that_is_too_short_to_tell_is_said_to_be():
+    verdict = judge(compared(4.9, 0.3), BALANCED, 22, available=22)
+
+    assert judge(compared(4.9, 0.3), BALANCED, 20, available=22).line == "unresolved: use all 22 windows of the text"
+    assert verdict.line.startswith("unresolved: use a longer text: about ")
+    assert verdict.line.endswith("windows are needed, and this one has 22")
 
 
 def test_windows_that_differ_much_weigh_more_than_many_tokens():
@@ -102,7 +123,7 @@ def test_without_a_threshold_or_an_original_nothing_is_judged():
 def test_perplexity_decides_alone_where_the_divergence_was_not_asked_for():
     comparison = compared(4.0, 0.3, divergence=0.5)
 
-    assert judge(comparison, BALANCED, 20, divergence=False).line == "PASS (< 5 %)"
+    assert judge(comparison, BALANCED, 20, {"perplexity"}).line == "PASS (< 5 %)"
 
 
 def test_a_failure_says_by_how_much():
@@ -110,7 +131,7 @@ def test_a_failure_says_by_how_much():
 
     assert isinstance(error, ValidationFailed)
     assert error.exit_code == 5
-    assert error.why == "Perplexity increase: 7 ± 0.59 % is above 5 %."
+    assert error.why == "Perplexity increase: 7 ± 0.59 % (95 %) is above 5 %."
 
 
 @pytest.mark.parametrize(("windows", "factor"), [(3, 4.30), (5, 2.776), (10, 2.262), (30, 2.045), (1000, 1.962)])

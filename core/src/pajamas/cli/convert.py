@@ -44,12 +44,18 @@ def _overrides(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
 @click.option("--precision", help="A scheme for each format, in order: q4_k_m, or q4_k_m:4bit for gguf,mlx.")
 @click.option("--profile", metavar="NAME", help="balanced (Q4_K_M), ultra (Q3_K_M) or hq (Q6_K).")
 @click.option("--aggressive", is_flag=True, help="Smallest uniform recipe; never changes a GGUF scheme that is named.")
-@click.option("--validate", is_flag=True, help="Measure the result against the original; exit with 5 if it fails.")
+@click.option(
+    "--validate",
+    is_flag=True,
+    help="Measure the result; exit with 5 if it is above its threshold.",
+)
 @click.option(
     "--validation-text", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
     help="Text to measure on. Default: the model's own, or WikiText-2.",
 )  # fmt: skip
 @click.option("--validation-windows", type=click.IntRange(min=1), metavar="N", help="Measure on N windows only.")
+@click.option("--threshold", type=float, metavar="PERCENT", help="With --validate: accept this increase of perplexity.")
+@click.option("--max-kld", type=float, metavar="NATS", help="With --validate: accept this mean KL divergence.")
 @click.option("--dry-run", is_flag=True, help="Say exact sizes and memory from headers alone; write nothing.")
 @click.option("--force", is_flag=True, help="Replace what is there.")
 @click.option(
@@ -103,6 +109,8 @@ def command(
     validate: bool,
     validation_text: Path | None,
     validation_windows: int | None,
+    threshold: float | None,
+    max_kld: float | None,
     dry_run: bool,
     force: bool,
     backend: str | None,
@@ -115,9 +123,11 @@ def command(
     Without --output the result goes to the model store (see `pajamas list`), where `generate` and `chat` find it by the
     model's name.
     """
-    if not validate and (validation_text or validation_windows):
-        raise click.UsageError("--validation-text and --validation-windows are of use with --validate only.")
-    settings = {"text": validation_text, "options": {"windows": validation_windows} if validation_windows else {}}
+    measuring = {"windows": validation_windows, "max_increase": threshold, "max_divergence": max_kld}
+    measuring = {name: value for name, value in measuring.items() if value is not None}
+    if not validate and (validation_text or measuring):
+        raise click.UsageError("Windows, text and thresholds of a validation are of use with --validate only.")
+    settings = {"text": validation_text, "options": measuring}
     with output.progress() as progress:
         result = run(
             "convert",
@@ -166,6 +176,9 @@ def _show(result: ConvertResult, dry_run: bool) -> None:
         if len(result.validations) > 1:
             output.say(f"{measured.artifact.format}:")
         show_findings(measured)
+        made = next(artifact for artifact in result.artifacts if artifact.format == measured.artifact.format)
+        if measured.status == "fail" and (better := made.details.get("next_recipe")):
+            output.say_field("Next:", f"--precision {better}, which takes more bits", width=23)
 
 
 def show_artifact(artifact: Artifact, source_size: int, *, would_be: bool = False, memory: bool = True) -> None:

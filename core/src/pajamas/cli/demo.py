@@ -13,6 +13,8 @@ from pajamas.cli.info import show_info
 from pajamas.cli.loading import load
 from pajamas.cli.state import plugin_host, refuse_backend
 from pajamas.core import run
+from pajamas.errors import TargetExists
+from pajamas.manifest import find_receipt
 from pajamas.operations.proof import prove
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 MODEL = "tiny"
 QUESTION = "What is 2+2?"
 _STORY_TOKENS = 256
+_COMMAND = "pajamas demo"
 
 
 @click.command("demo")
@@ -35,17 +38,7 @@ def command(ctx: click.Context, target: str | None) -> None:
         found = run("info", model=MODEL, progress=progress, host=plugin_host(ctx))
     show_info(found)
     _title("2. Conversion to Q4_K_M", f"pajamas convert --model {MODEL} --precision q4_k_m")
-    with output.progress() as progress:
-        result = run(
-            "convert",
-            model=MODEL,
-            output=target,
-            precision="q4_k_m",
-            force=True,
-            command="pajamas demo",
-            progress=progress,
-            host=plugin_host(ctx),
-        )
+    result = _convert(ctx, target)
     show_artifact(result.artifacts[0], result.source_size, memory=False)
     output.say_field("receipt: ", str(result.manifest_path), indent=2)
     _title("3. The quantized file answers", f'pajamas generate --model {MODEL} "{QUESTION}"')
@@ -58,6 +51,32 @@ def command(ctx: click.Context, target: str | None) -> None:
     click.echo()
     output.say_field("Talk with it: ", f'pajamas chat --model "{result.gguf_path}"')
     ctx.exit(code)
+
+
+def _convert(ctx: click.Context, target: str | None) -> ConvertResult:
+    """What an earlier demo has made is made anew; what anybody else has made is left alone."""
+
+    def attempt(*, force: bool) -> ConvertResult:
+        with output.progress() as progress:
+            return run(
+                "convert",
+                model=MODEL,
+                output=target,
+                precision="q4_k_m",
+                force=force,
+                command=_COMMAND,
+                progress=progress,
+                host=plugin_host(ctx),
+            )
+
+    try:
+        return attempt(force=False)
+    except TargetExists as error:
+        planned = run("convert", model=MODEL, output=target, precision="q4_k_m", dry_run=True, host=plugin_host(ctx))
+        found = find_receipt(planned.artifacts[0].path)
+        if found is None or found[1].command != _COMMAND:
+            raise TargetExists(error.what, "It is not of a demo.", "Name another folder: --output FOLDER") from error
+        return attempt(force=True)
 
 
 def _quality(ctx: click.Context, result: ConvertResult) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import evolve, field, frozen
 
@@ -21,9 +21,7 @@ from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.quantize_options import honoured, refuse_unknown
 from pajamas.source import Source
 from pajamas.types import Architecture, Artifact, BackendInfo, QuantizeJob
-
-if TYPE_CHECKING:
-    from pajamas.operations.validating import ValidationResult
+from pajamas.validation import ValidationResult
 
 
 @frozen(kw_only=True)
@@ -130,12 +128,10 @@ def convert(
         PajamasError: of the first format, if all failed; else failures are in the result.
     """
     host = host or PluginHost()
-    if validate:
-        _refuse_unmeasurable(host, dry_run, validation or {})
     wanted = read_formats(formats)
     choices = [choose(host, format, backend) for format in wanted]
     backends = {format: choice.info for format, choice in zip(wanted, choices, strict=True)}
-    options = {
+    options: dict[str, Any] = {
         "threads": threads,
         "outtype": outtype,
         "tensor_types": tuple(tensor_types),
@@ -153,6 +149,10 @@ def convert(
         "target_bpw": target_bpw,
     }
     refuse_unknown(options, list(backends.values()))
+    if validate:
+        from pajamas.operations.proof import refuse_unmeasurable  # which converts originals
+
+        refuse_unmeasurable(host, dry_run, validation or {}, options["calibration_text"])
     targets = resolve_targets(wanted, precision, profile, aggressive, backends=backends)
     if any(choice.device not in (None, "cpu") for choice in choices):
         raise UsageError(f"Conversion cannot run on {backend}.", "It runs on the processor.", "Leave --backend out.")
@@ -224,17 +224,6 @@ def _make(result: ConvertResult, target: Target, choice: Choice, job: QuantizeJo
         receipts=(*result.receipts, receipt),
         manifest_path=path,
     )
-
-
-def _refuse_unmeasurable(host: PluginHost, dry_run: bool, validation: Mapping[str, Any]) -> None:
-    """Now, and not when the work is done."""
-    from pajamas.operations.validating import choose_metrics, read_text
-
-    if dry_run:
-        raise UsageError("--validate and --dry-run contradict each other.", "Nothing is made to measure.", "")
-    choose_metrics(host, validation.get("metrics"))
-    if isinstance(text := validation.get("text"), Path):
-        read_text(text)
 
 
 def _refuse_uncalibrated(targets: Sequence[Target], backends: Mapping[str, BackendInfo]) -> None:

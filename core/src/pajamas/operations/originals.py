@@ -31,6 +31,7 @@ def find_original(
     candidate: Artifact,
     *,
     backend: str | None = None,
+    engine: str | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> str | Path | Artifact | None:
     """What to load as the original of `candidate`; None if nothing tells what it was made from.
@@ -42,6 +43,8 @@ def find_original(
     Args:
         original: as a person names it; None is what the candidate's receipt says that it was made from.
         backend: the one that is to load the original, if it was named.
+        engine: the candidate's backend, which is tried first: the same engine on both sides leaves only the
+            quantization to be measured.
 
     Raises:
         PajamasError: what finding, downloading and converting the original raise.
@@ -60,12 +63,24 @@ def find_original(
     if not _is_whole(files):
         return named
     formats = host.backend(backend).describe().formats if backend and backend not in DEVICES else ()
-    if "safetensors" in formats or (not formats and candidate.format != "gguf" and _takes_folders(host)):
+    if "safetensors" in formats or (not formats and candidate.format != "gguf" and _takes_folders(host, engine)):
         _, path = hub.download(source, progress=progress)
         return Artifact(path=path, format="safetensors")  # the folder itself, not what was converted from it
     if formats and "gguf" not in formats:
         return named
     return sixteen_bit(host, source, files, progress=progress)
+
+
+def is_own_source(host: PluginHost, original: str | Path, candidate: Artifact) -> bool:
+    """Whether `original` names the model that the candidate's receipt says it was made from."""
+    found = manifest.find_receipt(candidate.path)
+    if found is None:
+        return False
+    recorded, named = found[1].source, resolve(host, original)
+    if named.path is not None:
+        return recorded.repo_id is None and str(named.path.resolve()) == recorded.text
+    wanted = named.revision or "main"
+    return named.repo_id == recorded.repo_id and wanted in (recorded.revision or "main", recorded.commit)
 
 
 def own_text(host: PluginHost, original: str | Path | Artifact | None, candidate: Artifact) -> ModelText | None:
@@ -124,12 +139,14 @@ def _of_record(record: SourceRecord) -> str | None:
     return record.text
 
 
-def _takes_folders(host: PluginHost) -> bool:
-    try:
-        choose(host, "safetensors", needs=(Feature.SCORE,))
-    except Unsupported:
-        return False
-    return True
+def _takes_folders(host: PluginHost, engine: str | None) -> bool:
+    for wanted in (engine, None):
+        try:
+            choose(host, "safetensors", wanted, needs=(Feature.SCORE,))
+        except Unsupported:
+            continue
+        return True
+    return False
 
 
 def _key(source: Source, scheme: str) -> str:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from pajamas.errors import PajamasError
-from pajamas.operations.validating import validate
+from pajamas.errors import PajamasError, UsageError
+from pajamas.operations.validating import choose_metrics, read_text, validate
 from pajamas.plugins import PluginHost
 from pajamas.progress import Progress
+from pajamas.text_overlap import LinePrint
 
 if TYPE_CHECKING:
     from pajamas.operations.converting import ConvertResult
@@ -43,3 +44,25 @@ def report_folder(folder: Path, artifact: Artifact) -> Path:
     """Beside the manifest: a folder for each artifact."""
     name = artifact.path.name if artifact.path.is_dir() else artifact.path.stem
     return folder / "report" / name
+
+
+def refuse_unmeasurable(
+    host: PluginHost, dry_run: bool, validation: Mapping[str, Any], calibration_text: Path | None
+) -> None:
+    """What can be refused before the work, and not when it is done.
+
+    Raises:
+        UsageError: a dry run, a text that cannot be read, or the calibration text as the one that judges.
+        UnsupportedFeature: no installed plugin measures anything.
+    """
+    if dry_run:
+        raise UsageError("--validate and --dry-run contradict each other.", "Nothing is made to measure.", "")
+    choose_metrics(host, validation.get("metrics"))
+    if isinstance(text := validation.get("text"), Path):
+        judging = read_text(text)
+        if calibration_text is not None and LinePrint.of(read_text(calibration_text)).is_mostly(judging):
+            raise UsageError(
+                f"{text} cannot judge what {calibration_text} has calibrated.",
+                "They are the same text, or more than half of one stands in the other.",
+                "Give another text to one of them.",
+            )

@@ -8,29 +8,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Unpack
 
-from attrs import evolve, frozen
+from attrs import evolve
 
+from pajamas.artifacts import Artifact
 from pajamas.dispatch import DEVICES
 from pajamas.errors import UnsupportedFeature, UsageError
 from pajamas.keywords import LoadKeywords
 from pajamas.measurements import make_measurement, record_measurement
-from pajamas.operations.originals import find_original, own_text
+from pajamas.operations.originals import find_original, is_own_source, own_text
 from pajamas.plugins import PluginHost
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.runtime import Runtime
-from pajamas.validation import Measured, ReportJob, ValidateJob
-
-
-@frozen(kw_only=True)
-class ValidationResult(Measured):
-    """A finished validation."""
-
-    backend: str = ""
-    """The candidate's."""
-    reports: tuple[Path, ...] = ()
-    """Files that a person opens, where a report was asked for."""
-    manifest_path: Path | None = None
-    """Where the figures were recorded, in the artifact's receipt."""
+from pajamas.validation import ReportJob, ValidateJob
+from pajamas.validation import ValidationResult as ValidationResult
 
 
 def validate(
@@ -85,7 +75,13 @@ def validate(
         other = original_backend or shared
         compared = reference = None
         if not alone:
-            compared = find_original(host, original, candidate.artifact, backend=other, progress=progress)
+            engine = candidate.session.backend
+            compared = find_original(
+                host, original, candidate.artifact, backend=other, engine=engine, progress=progress
+            )
+            if isinstance(compared, Artifact) and not original_backend and _takes(host, engine, compared):
+                other = engine
+                loading["device"] = loading.get("device") or shared
         if compared is not None:
             reference = stack.enter_context(Runtime(compared, other, progress=progress, host=host, **loading))
         job = ValidateJob(
@@ -108,7 +104,8 @@ def validate(
             original=job.original_artifact,
             backend=candidate.session.backend,
         )
-    if record and request is not None and original is None and result.original is not None:
+    own = original is None or is_own_source(host, original, result.artifact)
+    if record and request is not None and own and result.original is not None:
         measurement = make_measurement(result, request, host)
         path = record_measurement(result.artifact.path, measurement, progress)
         result = evolve(result, manifest_path=path)
@@ -118,6 +115,10 @@ def validate(
         )
         result = evolve(result, reports=tuple(host.report(job_of_report)))
     return result
+
+
+def _takes(host: PluginHost, engine: str, artifact: Artifact) -> bool:
+    return artifact.format in host.backend(engine).describe().formats
 
 
 def _request(

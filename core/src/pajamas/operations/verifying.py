@@ -12,7 +12,7 @@ from attrs import frozen
 from pajamas import digests, gguf_header, manifest, mlx_folder, safetensors_header, store
 from pajamas.architecture import detect_architecture
 from pajamas.architecture_gguf import scheme_of
-from pajamas.errors import ModelNotFound, PajamasError
+from pajamas.errors import ModelNotFound, PajamasError, UsageError
 from pajamas.manifest import Receipt
 from pajamas.modelfiles import LocalFiles
 from pajamas.operations.check import Check
@@ -48,17 +48,25 @@ def verify(
     Raises:
         ModelNotFound: nothing is there, or it has no receipt.
         ModelFileError: the manifest is damaged.
+        UsageError: `deep`, and nothing was measured.
         PajamasError: with `deep`, what measuring raises.
     """
     host = host or PluginHost()
     where = Path(path).expanduser()
     named = isinstance(path, str) and not where.exists()
     checks: list[Check] = []
-    for folder, receipt in _named(str(path), host) if named else _receipts(where):
-        found = _check(folder, receipt, progress)
-        if deep and all(check.ok for check in found):  # of other files than the receipt's nothing is measured
-            found += remeasure(folder, receipt, host, progress)
-        checks += found
+    found = _named(str(path), host) if named else _receipts(where)
+    if deep and all(receipt.validation is None for _, receipt in found):
+        raise UsageError(
+            f"The quality of {path} was never measured.",
+            "There is nothing to hold a new measurement against.",
+            f"Measure it: pajamas validate --quantized {path}",
+        )
+    for folder, receipt in found:
+        held = _check(folder, receipt, progress)
+        if deep and all(check.ok for check in held):  # of other files than the receipt's nothing is measured
+            held += remeasure(folder, receipt, host, progress)
+        checks += held
     return VerifyResult(path=where, checks=tuple(checks))
 
 

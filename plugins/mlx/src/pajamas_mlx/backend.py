@@ -27,6 +27,7 @@ def describe() -> BackendInfo:
         schemes=tuple(SCHEMES),
         features=FEATURES,
         devices=devices,
+        named_formats=frozenset() if "metal" in devices else frozenset({"safetensors"}),
         unavailable=None if available else missing,
         fix="" if available else engine.INSTALL,
         notes=() if "metal" in devices else (_SLOW,),

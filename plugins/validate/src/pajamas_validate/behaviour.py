@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from attrs import evolve, frozen
 
-from pajamas.errors import TemplateError, UnsupportedFeature
-from pajamas.operations.generation import check_features, join, needed_features, prepare, stream
+from pajamas.errors import ContextOverflow, TemplateError, UnsupportedFeature, UsageError
+from pajamas.operations.generation import check_features, join, needed_features, stream
 from pajamas.plugins import PluginHost
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.types import GenerateRequest, Sampling, Session
@@ -60,8 +60,6 @@ class Behaviour:
 
     suite: str
     samples: tuple[Sample, ...]
-    template_difference: str | None = None
-    """Where the prompts of both models part, if their chat templates differ; then nothing was generated."""
     compared: bool = False
     """Whether there was an original to compare with."""
 
@@ -98,12 +96,12 @@ def run_suite(
 ) -> Behaviour:
     """Ask both models everything, greedily.
 
-    A case that a session cannot honour is not run, and says why; chat templates that render differently stop the
-    comparison, for their answers are not comparable.
+    A case that a session cannot honour is not run, and says why.
+
+    Raises:
+        EngineError: an engine fails.
     """
     host = host or PluginHost()
-    if original is not None and (difference := _template_difference(candidate, original, suite.cases)):
-        return Behaviour(suite=suite.name, samples=(), template_difference=difference, compared=True)
     samples = []
     with progress.stage("Answering prompts", len(suite.cases), "prompts") as stage:
         for case in suite.cases:
@@ -131,8 +129,8 @@ def _run(
     sample = Sample(id=case.id, prompt=case.prompt, mode=case.mode, quantized=None)
     try:
         answers = [_answer(case, session, languages, host) for session in (candidate, original) if session is not None]
-    except UnsupportedFeature as error:
-        return evolve(sample, not_run=error.what)
+    except (UnsupportedFeature, UsageError, ContextOverflow, TemplateError) as error:
+        return evolve(sample, not_run=f"{error.what.rstrip('.')}. {error.why}".strip())
     quantized, baseline = answers[0], answers[1] if original is not None else None
     sample = evolve(sample, quantized=quantized, baseline=baseline)
     if baseline is None:
@@ -171,23 +169,3 @@ def first_divergence(left: Sequence[object], right: Sequence[object]) -> int | N
 def similarity(left: Sequence[int], right: Sequence[int]) -> float:
     """difflib's ratio over token ids (Ratcliff and Obershelp): twice the matches over the sum of the lengths."""
     return difflib.SequenceMatcher(None, left, right, autojunk=False).ratio()
-
-
-def _template_difference(candidate: Session, original: Session, cases: Iterable[Case]) -> str | None:
-    """Where the two models' prompts part, as a sentence; None where all are the same byte for byte."""
-    for case in cases:
-        prompts = []
-        for session in (candidate, original):
-            try:
-                prompts.append(prepare(session, request_of(case))[0].prompt or "")
-            except (UnsupportedFeature, TemplateError) as error:
-                prompts.append(f"({error.what})")
-        left, right = prompts
-        if left != right:
-            at = first_divergence(left, right) or 0
-            here = slice(max(at - 20, 0), at + 40)
-            return (
-                f"The prompt of {case.id!r} differs from character {at} on: {left[here]!r} for the candidate, "
-                f"{right[here]!r} for the original."
-            )
-    return None

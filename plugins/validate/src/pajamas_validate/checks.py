@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from pajamas_validate.suite import Case
+from attrs import frozen
+
+from pajamas.errors import UsageError
+from pajamas_validate.suite import Case, Suite
 
 if TYPE_CHECKING:
     from pajamas.operations.generation import GenerateResult
@@ -96,17 +99,39 @@ def _other_language(case: Case, answer: GenerateResult, languages: Sequence[str]
     return f"It was asked in {case.language} and answers in {spoken}."
 
 
+def refuse_unknown_languages(suite: Suite) -> None:
+    """Raises UsageError for a language that the detector cannot tell from others: every answer would be wrong."""
+    if not suite.languages:
+        return
+    known = _identifier(suite.languages).all_languages
+    for case in suite.cases:
+        if case.language is not None and case.language not in known:
+            raise UsageError(
+                f"The suite {suite.name}, case {case.id!r}, asks for the language {case.language!r}.",
+                f"Known are {', '.join(sorted(known))}.",
+                "Name one of them, by its ISO 639-1 code.",
+            )
+
+
+@frozen(kw_only=True, eq=False)
+class _Detector:
+    identifier: Any
+    all_languages: frozenset[str]
+
+
 @lru_cache(maxsize=4)
-def _identifier(languages: tuple[str, ...]) -> Any:
+def _identifier(languages: tuple[str, ...]) -> _Detector:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     made = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    made.set_languages([language for language in languages if language in made.nb_classes])
-    return made
+    known = frozenset(str(language) for language in made.nb_classes)
+    if chosen := [language for language in languages if language in known]:
+        made.set_languages(chosen)
+    return _Detector(identifier=made, all_languages=known)
 
 
 def _language(languages: tuple[str, ...], text: str) -> tuple[str, float]:
-    language, probability = _identifier(languages).classify(text)
+    language, probability = _identifier(languages).identifier.classify(text)
     return str(language), float(probability)
 
 

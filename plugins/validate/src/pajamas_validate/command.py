@@ -12,6 +12,7 @@ from pajamas.cli.plugin import (
     complete_models,
     exit_code,
     json_option,
+    plain,
     plugin_host,
     print_json,
     progress,
@@ -131,7 +132,7 @@ def command(
             **loading,
         )
     if as_json:
-        print_json(result)
+        print_json({"status": result.status, **plain(result)})
     else:
         show_findings(result)
         if result.manifest_path is not None:

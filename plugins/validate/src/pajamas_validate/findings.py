@@ -11,11 +11,13 @@ from pajamas.types import Finding
 
 if TYPE_CHECKING:
     from pajamas_validate.agreement import TokenDifference
+    from pajamas_validate.equivalence.reading import ReadingDifference
     from pajamas_validate.estimate import Estimate
     from pajamas_validate.likelihood import Run
     from pajamas_validate.scores import Scores
     from pajamas_validate.statistics import Comparison, Summary
     from pajamas_validate.verdict import Verdict
+    from pajamas_validate.vocabulary import VocabularyDifference
 
 
 def of_run(run: Run, summary: Summary, verdict: Verdict, metrics: tuple[str, ...]) -> list[Finding]:
@@ -45,7 +47,17 @@ def of_run(run: Run, summary: Summary, verdict: Verdict, metrics: tuple[str, ...
     return found
 
 
-def of_difference(difference: TokenDifference) -> list[Finding]:
+def of_template(difference: ReadingDifference) -> Finding:
+    """Whoever talks with such a candidate talks with another model."""
+    return Finding(
+        metric="chat-template",
+        value=float(difference.position),
+        unit="bytes",
+        details={"conversation": difference.text, "sentence": difference.sentence},
+    )
+
+
+def of_difference(difference: TokenDifference | VocabularyDifference) -> list[Finding]:
     """A candidate that reads the text as other tokens is no quantization of the original: it fails."""
     return [
         Finding(

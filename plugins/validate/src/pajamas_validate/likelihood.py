@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -12,17 +13,18 @@ from pajamas.errors import UsageError
 from pajamas.profiles import PROFILES, Profile, resolve_targets
 from pajamas.types import Finding
 from pajamas_validate import findings
-from pajamas_validate.agreement import first_difference
+from pajamas_validate.agreement import TokenDifference, first_difference
 from pajamas_validate.hooks import KLD
 from pajamas_validate.measuring import measure
 from pajamas_validate.reference import Header, reference_writer
 from pajamas_validate.reference_file import Reference, open_reference, refuse_other
-from pajamas_validate.resuming import state_of
+from pajamas_validate.resuming import State, state_of
 from pajamas_validate.scores import SCORES, Scores, write
-from pajamas_validate.settings import Settings, read_settings
+from pajamas_validate.settings import Settings
 from pajamas_validate.statistics import summarize
 from pajamas_validate.texts import Text, choose_text
 from pajamas_validate.verdict import Thresholds, judge
+from pajamas_validate.vocabulary import VocabularyDifference, vocabulary_difference
 from pajamas_validate.windows import Windows, cut, tokenize
 
 if TYPE_CHECKING:
@@ -44,15 +46,31 @@ class Run:
     original_label: str | None
 
 
-def validate_likelihood(job: ValidateJob) -> list[Finding]:
-    """The findings of the metrics `perplexity` and `kld`, and the verdict.
+@frozen(kw_only=True, eq=False)
+class Likelihood:
+    """The findings of the metrics `perplexity` and `kld` with the verdict, and what is done when all is measured."""
+
+    findings: list[Finding]
+    scores: Scores | None = None
+    digest: str = ""
+    state: State | None = None
+
+    def finish(self, report: Path | None) -> None:
+        """Nothing more can fail: leave the scores for the report, and forget how to go on."""
+        if report is not None and self.scores is not None:
+            write(report / SCORES, self.scores, self.digest)
+        if self.state is not None:
+            self.state.remove()
+
+
+def validate_likelihood(job: ValidateJob, settings: Settings) -> Likelihood:
+    """Measure, unless the two models do not read alike.
 
     Raises:
         UsageError: an option that makes no sense, no text, one that is too short, or `kld` without an original.
         UnsupportedFeature: a backend cannot score.
         EngineError: an engine fails, or computes no numbers.
     """
-    settings = read_settings(job.options)
     thresholds = Thresholds.of(
         _profile(settings, job.candidate, job.candidate_artifact),
         increase=settings.max_increase,
@@ -67,18 +85,21 @@ def validate_likelihood(job: ValidateJob) -> list[Finding]:
     text = choose_text(job, settings)
     tokens = tokenize(job.candidate, text.text)
     reference = _reference(job, settings, text)
-    difference = None
+    difference: TokenDifference | VocabularyDifference | None = None
     if job.original is not None:
         difference = first_difference(job.original, tokenize(job.original, text.text), job.candidate, tokens)
+        difference = difference or vocabulary_difference(job.original, job.candidate)
     elif reference is not None:
         difference = first_difference(job.candidate, reference.windows.tokens, job.candidate, tokens)
     if difference is not None:
-        return findings.of_difference(difference)
+        return Likelihood(findings=findings.of_difference(difference))
     windows = cut(tokens, settings.context, _count(settings, reference))
+    state = None
+    if settings.resume and reference is None and settings.save_reference is None:
+        artifacts = (job.candidate_artifact, job.original_artifact)
+        state = state_of(windows, *artifacts, compared=job.original is not None)
     began = time.monotonic()
-    scores = _scores(job, settings, text, windows, reference)
-    if job.report is not None:
-        write(job.report / SCORES, scores, windows.digest)
+    scores = _scores(job, settings, text, windows, reference, state)
     run = Run(
         text=text,
         windows=windows,
@@ -88,33 +109,38 @@ def validate_likelihood(job: ValidateJob) -> list[Finding]:
         original_label=_original_label(job, reference),
     )
     summary = summarize(scores)
-    verdict = judge(summary.comparison, thresholds, windows.count, divergence=KLD in job.metrics)
-    return findings.of_run(run, summary, verdict, job.metrics)
+    available = windows.available if reference is None else reference.windows.count
+    verdict = judge(summary.comparison, thresholds, windows.count, job.metrics, available=available)
+    found = findings.of_run(run, summary, verdict, job.metrics)
+    return Likelihood(findings=found, scores=scores, digest=windows.digest, state=state)
 
 
-def _scores(job: ValidateJob, settings: Settings, text: Text, windows: Windows, reference: Reference | None) -> Scores:
+def _scores(
+    job: ValidateJob,
+    settings: Settings,
+    text: Text,
+    windows: Windows,
+    reference: Reference | None,
+    state: State | None,
+) -> Scores:
     """Those of all windows, by the original, a reference or alone; with `save_reference` a new reference is written."""
-    if settings.save_reference is not None:
-        session, artifact = (
-            (job.original, job.original_artifact) if job.original else (job.candidate, job.candidate_artifact)
-        )
-        header = Header(
-            model=label_of(session, artifact),
-            text=text.name,
-            text_sha256=text.digest,
-            context=windows.context,
-            windows=windows.count,
-            prefix=windows.tokens.prefix,
-            tokens=len(windows.tokens.ids),
-        )
-        # Not resumed: what was measured earlier is not in this file.
-        with reference_writer(settings.save_reference, header, windows.tokens.ids) as writer:
-            return measure(job.candidate, job.original, windows, writer=writer, progress=job.progress)
-    state = None
-    if settings.resume and reference is None:
-        artifacts = (job.candidate_artifact, job.original_artifact)
-        state = state_of(windows, *artifacts, compared=job.original is not None)
-    return measure(job.candidate, job.original, windows, reference=reference, state=state, progress=job.progress)
+    if settings.save_reference is None:
+        return measure(job.candidate, job.original, windows, reference=reference, state=state, progress=job.progress)
+    session, artifact = (
+        (job.original, job.original_artifact) if job.original else (job.candidate, job.candidate_artifact)
+    )
+    header = Header(
+        model=label_of(session, artifact),
+        text=text.name,
+        text_sha256=text.digest,
+        context=windows.context,
+        windows=windows.count,
+        prefix=windows.tokens.prefix,
+        tokens=len(windows.tokens.ids),
+    )
+    # Not resumed: what was measured earlier is not in this file.
+    with reference_writer(settings.save_reference, header, windows.tokens.ids) as writer:
+        return measure(job.candidate, job.original, windows, writer=writer, progress=job.progress)
 
 
 def _reference(job: ValidateJob, settings: Settings, text: Text) -> Reference | None:
@@ -143,10 +169,19 @@ def _reference(job: ValidateJob, settings: Settings, text: Text) -> Reference | 
 
 
 def _count(settings: Settings, reference: Reference | None) -> int | None:
-    """How many windows are used: as many as asked for, and no more than the reference has."""
+    """How many windows are used; with a reference all of its own, if no number is named.
+
+    Raises:
+        UsageError: the reference has fewer.
+    """
     if reference is None:
         return settings.windows
-    return min(reference.windows.count, settings.windows or reference.windows.count)
+    count = reference.windows.count
+    if settings.windows is not None and settings.windows > count:
+        raise UsageError(
+            f"{settings.reference} has {count:,} windows.", f"{settings.windows:,} were asked for.", "Ask for fewer."
+        )
+    return settings.windows or count
 
 
 def _original_label(job: ValidateJob, reference: Reference | None) -> str | None:

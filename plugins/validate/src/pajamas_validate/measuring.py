@@ -61,7 +61,7 @@ def measure(
     except BaseException:
         state.save(done, now=True)
         raise
-    state.remove()
+    state.save(done, now=True)  # kept until the whole validation is done
     return Scores.of(done)
 
 

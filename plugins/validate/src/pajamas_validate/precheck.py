@@ -40,6 +40,8 @@ def check_early(
         _check_place(report)
     if settings.save_reference is not None:
         _check_place(settings.save_reference.parent, made=True)
+        if settings.save_reference.is_dir():
+            raise UsageError(f"{settings.save_reference} is a folder.", "A reference is one file.", "Name a file.")
     if SAMPLES in metrics and settings.suite is not None:
         from pajamas_validate.suite import named_suite
 
@@ -70,12 +72,18 @@ def _check_text(host: PluginHost, settings: Settings, candidate: str, original: 
 
 def _brings_no_text(host: PluginHost, candidate: str, original: str | None) -> bool:
     """Whether it is certain, as far as the models lie here, that neither has a text of its own to be judged by."""
+    from pajamas import manifest
     from pajamas.operations.originals import own_text
     from pajamas.operations.resolving import resolve
     from pajamas.types import Artifact
 
     path = resolve(host, candidate).path
-    return path is not None and own_text(host, original, Artifact(path=path, format="")) is None
+    if path is None:
+        return False
+    paths = [path]
+    if (path / manifest.FILE_NAME).is_file():
+        paths = [path / receipt.path for receipt in manifest.read(path).artifacts]
+    return all(own_text(host, original, Artifact(path=one, format="")) is None for one in paths)
 
 
 def _check_place(folder: Path, *, made: bool = False) -> None:

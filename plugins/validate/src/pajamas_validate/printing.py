@@ -10,6 +10,8 @@ from attrs import evolve
 from pajamas.types import Finding
 from pajamas_validate.samples import behaviour_of
 
+_SHOWN = 5
+"""Faults that both models have: the report has all of them."""
 _QUANTILES = {"50": "median", "95": "95 %", "99": "99 %", "99.9": "99.9 %", "100": "max"}
 _SHOWN_WITH = {
     "probability-change": "probability-change-rms",
@@ -40,6 +42,8 @@ def _lines(finding: Finding, others: Mapping[str, Finding]) -> list[tuple[str, s
         case "probability-change-rms":
             mean = others["probability-change"].value
             return [("Change of probability:", f"{finding.value:.2f} % RMS, {mean:+.2f} % mean")]
+        case "chat-template":
+            return [("Chat template:", f"differs. {finding.details['sentence']}")]
         case "tokenization":
             return [("Tokenization:", f"differs. {finding.details['sentence']}")]
         case "samples":
@@ -54,8 +58,9 @@ def _notes(finding: Finding) -> tuple[str, ...]:
     if finding.metric != "perplexity" or "windows" not in facts:
         return ()
     share = "" if facts["windows"] == facts["available_windows"] else f" of {facts['available_windows']:,}"
+    count = f"{facts['windows']:,}{share} window{'s' if facts['available_windows'] > 1 else ''}"
     return (
-        f"Measured on {facts['text']}: {facts['windows']:,}{share} windows of {facts['context']:,} tokens, "
+        f"Measured on {facts['text']}: {count} of {facts['context']:,} tokens, "
         f"{facts['tokens']:,} tokens scored, in {facts['seconds']:.1f} s.",
     )
 
@@ -77,8 +82,6 @@ def _status(finding: Finding) -> list[tuple[str, str]]:
 def _samples(finding: Finding) -> list[tuple[str, str]]:
     behaviour = behaviour_of(finding)
     ran, total = len(behaviour.ran), len(behaviour.samples)
-    if behaviour.template_difference is not None:
-        return [("Chat template:", f"differs. {behaviour.template_difference}")]
     found = []
     if behaviour.compared and ran:
         likeness = f"{behaviour.matches} of {ran}, {100 * (behaviour.similarity or 0):.0f} % alike on average"
@@ -87,6 +90,14 @@ def _samples(finding: Finding) -> list[tuple[str, str]]:
     found.append(("Sound answers:", f"{behaviour.good} of {ran}{rest}"))
     found += [("" if number else "Worse than original:", text) for number, text in enumerate(behaviour.regressions)]
     reasons = dict.fromkeys(sample.not_run for sample in behaviour.samples if sample.not_run)
+    if behaviour.compared:
+        shared = [
+            f"{sample.id}: {fault}"
+            for sample in behaviour.ran
+            for fault in (sample.quantized.faults if sample.quantized else ())
+            if fault not in sample.regressions
+        ]
+        found += [("" if number else "Wrong in both:", text) for number, text in enumerate(shared[:_SHOWN])]
     return found + [("", f"Not run: {reason}") for reason in reasons]
 
 

@@ -69,7 +69,9 @@ def open_reference(path: Path) -> Reference:
     try:
         with path.open("rb") as stream:
             if stream.read(len(MAGIC)) != MAGIC:
-                raise UsageError(f"{path} is not a reference.", "It begins otherwise.", "Make one: --save-reference")
+                raise UsageError(
+                    f"The file {path} is not a reference.", "It begins otherwise.", "Make one: --save-reference"
+                )
             _check_digest(stream, path)
             stream.seek(len(MAGIC))
             size = int(_numbers(stream, "<u8", 1, path)[0])
@@ -79,7 +81,9 @@ def open_reference(path: Path) -> Reference:
             ids: NDArray[np.int32] = _numbers(stream, "<i4", header.tokens, path)
             start = stream.tell()
     except OSError as error:
-        raise UsageError(f"{path} cannot be read.", str(error), "Name a file that --save-reference wrote.") from error
+        raise UsageError(
+            f"The reference {path} cannot be read.", str(error), "Name a file that --save-reference wrote."
+        ) from error
     windows = cut(Tokens(ids=ids, prefix=header.prefix), header.context, header.windows)
     if windows.count != header.windows:
         raise _damaged(path, "It has fewer windows than it says.")

@@ -9,24 +9,32 @@ from attrs import asdict
 
 from pajamas.types import Finding
 from pajamas_validate.behaviour import Behaviour, run_suite
-from pajamas_validate.suite import named_suite, suite_of
+from pajamas_validate.checks import refuse_unknown_languages
+from pajamas_validate.suite import Suite, named_suite, suite_of
 
 if TYPE_CHECKING:
     from pajamas.types import ValidateJob
     from pajamas_validate.settings import Settings
 
 
-def validate_samples(job: ValidateJob, settings: Settings) -> list[Finding]:
-    """Ask the suite that was named, the model's own, or the general one.
+def suite_for(job: ValidateJob, settings: Settings) -> Suite:
+    """The suite that was named, the model's own, or the general one.
 
     Raises:
-        UsageError: the suite is none.
+        UsageError, ModelNotFound: it is none.
+    """
+    own = job.model_text.path.parent if job.model_text else None
+    suite = suite_of(own) if settings.suite is None else named_suite(settings.suite)
+    refuse_unknown_languages(suite)
+    return suite
+
+
+def validate_samples(job: ValidateJob, suite: Suite) -> list[Finding]:
+    """Ask everything, and compare.
+
+    Raises:
         PajamasError: what generating raises.
     """
-    if settings.suite is not None:
-        suite = named_suite(settings.suite)
-    else:
-        suite = suite_of(job.model_text.path.parent if job.model_text else None)
     return of_behaviour(run_suite(job.candidate, job.original, suite, progress=job.progress))
 
 
@@ -36,8 +44,6 @@ def of_behaviour(behaviour: Behaviour) -> list[Finding]:
     Shares and likeness are per cent. The last finding's `details` hold everything, in JSON's own types.
     """
     details = asdict(behaviour)
-    if behaviour.template_difference is not None:
-        return [Finding(metric="samples", value=0.0, unit="%", details=details)]
     ran = len(behaviour.ran)
     if not ran:
         return [Finding(metric="samples", value=0.0, unit="%", details=details)]

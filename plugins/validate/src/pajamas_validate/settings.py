@@ -5,13 +5,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from attrs import frozen
 
 from pajamas.errors import UsageError
 from pajamas.profiles import PROFILES
+from pajamas_validate.hooks import KLD, PERPLEXITY, SAMPLES
 from pajamas_validate.windows import CONTEXT
+
+if TYPE_CHECKING:
+    from pajamas.types import ValidateJob
 
 
 @frozen(kw_only=True)
@@ -59,3 +63,40 @@ def read_settings(options: Mapping[str, Any]) -> Settings:
     if settings.profile not in (None, *PROFILES):
         raise UsageError(f"There is no profile {settings.profile!r}.", f"Profiles: {', '.join(PROFILES)}.", "")
     return settings
+
+
+_OF_TEXT = ("windows", "dataset", "reference", "save_reference", "profile", "max_increase", "max_divergence")
+
+
+def refuse_unused(settings: Settings, job: ValidateJob) -> None:
+    """Raises UsageError for an option that none of the metrics that are asked for has a use for."""
+    scored = bool({PERPLEXITY, KLD} & set(job.metrics))
+    unused = [name for name in _OF_TEXT if not scored and getattr(settings, name) is not None]
+    unused += ["context"] if not scored and settings.context != CONTEXT else []
+    foreign = set(job.metrics) - {PERPLEXITY, KLD, SAMPLES}  # which may have a use for the text
+    unused += ["text"] if not (scored or foreign) and job.text is not None else []
+    unused += ["suite"] if SAMPLES not in job.metrics and settings.suite is not None else []
+    if scored:
+        unused += ["max_divergence"] if KLD not in job.metrics and settings.max_divergence is not None else []
+        unused += ["max_increase"] if PERPLEXITY not in job.metrics and settings.max_increase is not None else []
+        alone = job.original is None and settings.reference is None
+        judged = [name for name in ("profile", "max_increase", "max_divergence") if getattr(settings, name) is not None]
+        unused += judged if alone else []
+    if unused:
+        what = f"{_FLAGS[unused[0]]} has no effect here."
+        why = f"What is measured is {', '.join(job.metrics)}{' of a model alone' if job.original is None else ''}."
+        raise UsageError(what, why, "Leave it out, or measure what it is for.")
+
+
+_FLAGS = {
+    "context": "--ctx",
+    "windows": "--windows",
+    "dataset": "--dataset",
+    "reference": "--reference",
+    "save_reference": "--save-reference",
+    "profile": "--profile",
+    "max_increase": "--threshold",
+    "max_divergence": "--max-kld",
+    "suite": "--suite",
+    "text": "--text",
+}

@@ -9,7 +9,7 @@ Perplexity alone does not even order the schemes on a small sample, so the diver
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Literal
 
 from attrs import field, frozen
@@ -17,6 +17,7 @@ from attrs import field, frozen
 from pajamas.errors import PajamasError, Unresolved, UsageError, ValidationFailed
 from pajamas.profiles import Profile
 from pajamas_validate.estimate import Estimate
+from pajamas_validate.hooks import KLD, PERPLEXITY
 from pajamas_validate.statistics import Comparison
 
 Status = Literal["pass", "fail", "unresolved", "measured"]
@@ -72,7 +73,7 @@ class Judgement:
     @property
     def sentence(self) -> str:
         limit = f"{self.threshold:g}{self.unit}"
-        interval = f"{self.value:.3g} ± {self.margin:.2g}{self.unit}"
+        interval = f"{self.value:.3g} ± {self.margin:.2g}{self.unit} (95 %)"
         sides = {"pass": "is below", "fail": "is above", "unresolved": "may be on either side of"}
         return f"{self.figure}: {interval} {sides[self.status]} {limit}."
 
@@ -84,7 +85,10 @@ class Verdict:
     thresholds: Thresholds = field(factory=Thresholds)
     windows: int
     more_windows: int | None = None
-    """How many more would resolve it, for an unresolved verdict; None if no number that anybody has would do."""
+    """How many more would resolve it, for an unresolved verdict; None if no number that anybody has would do, or if
+    there is one window only, which does not tell how much windows differ."""
+    available: int | None = None
+    """Windows that the text has."""
 
     @property
     def line(self) -> str:
@@ -99,8 +103,15 @@ class Verdict:
 
     @property
     def advice(self) -> str:
+        if self.windows == 1:
+            return "use more windows: one does not tell how much they differ"
         if self.more_windows is None:
             return "the difference is too close to the threshold for any number of windows"
+        total = self.windows + self.more_windows
+        if self.available is not None and total > self.available:
+            if self.windows < self.available:
+                return f"use all {self.available:,} windows of the text"
+            return f"use a longer text: about {total:,} windows are needed, and this one has {self.available:,}"
         return f"use {self.more_windows:,} more window{'s' if self.more_windows != 1 else ''}"
 
     @property
@@ -123,17 +134,25 @@ class Verdict:
 INCREASE, DIVERGENCE = "Perplexity increase", "Mean KL divergence"
 
 
-def judge(comparison: Comparison | None, thresholds: Thresholds, windows: int, *, divergence: bool = True) -> Verdict:
+def judge(
+    comparison: Comparison | None,
+    thresholds: Thresholds,
+    windows: int,
+    metrics: Collection[str] = (PERPLEXITY, KLD),
+    *,
+    available: int | None = None,
+) -> Verdict:
     """The verdict over all thresholds: one failure fails, and what is not resolved is never a pass.
 
     Args:
-        divergence: whether the divergence was asked for; else the perplexity decides alone.
+        metrics: those that were asked for decide.
+        available: windows that the text has.
     """
     judgements = []
     if comparison is not None:
-        if thresholds.increase is not None:
+        if thresholds.increase is not None and PERPLEXITY in metrics:
             judgements.append(_judge(INCREASE, comparison.increase, thresholds.increase, " %", windows))
-        if thresholds.divergence is not None and divergence:
+        if thresholds.divergence is not None and KLD in metrics:
             judgements.append(_judge(DIVERGENCE, comparison.divergence, thresholds.divergence, "", windows))
     status = _worst(judgement.status for judgement in judgements)
     open_ones = [judgement for judgement in judgements if judgement.status == "unresolved"]
@@ -145,6 +164,7 @@ def judge(comparison: Comparison | None, thresholds: Thresholds, windows: int, *
         thresholds=thresholds,
         windows=windows,
         more_windows=None if status != "unresolved" or None in needed else max(1, more),
+        available=available,
     )
 
 
@@ -158,13 +178,29 @@ def _judge(figure: str, estimate: Estimate, threshold: float, unit: str, windows
     elif windows == 1 or distance <= margin:
         # One window cannot say how much windows differ, so it never decides.
         status = "unresolved"
-        share = (margin / distance) ** 2 if distance else math.inf
-        if windows * share < _MOST_WINDOWS:
-            needed = max(windows + 1, math.ceil(windows * share))
+        needed = _windows_needed(estimate, distance, windows) if windows > 1 else None
     return Judgement(
         figure=figure, value=estimate.value, margin=margin, threshold=threshold, unit=unit, status=status,
         windows_needed=needed,
     )  # fmt: skip
+
+
+def _windows_needed(estimate: Estimate, distance: float, windows: int) -> int | None:
+    """The smallest number whose margin is below the distance, if the errors shrink with the root of the number; None
+    above a million."""
+
+    def resolves(count: int) -> bool:
+        return estimate.scaled(math.sqrt(windows / count)).margin(count) < distance
+
+    low, high = windows, windows
+    while not resolves(high):
+        low, high = high, 2 * high
+        if high > _MOST_WINDOWS:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if resolves(middle) else (middle, high)
+    return high
 
 
 def _limit(judgement: Judgement, sign: str) -> str:

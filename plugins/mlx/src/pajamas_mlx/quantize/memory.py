@@ -6,21 +6,23 @@ from typing import Any
 
 import mlx.core as mx  # noqa: TID253  # a module of the child process
 
-_PREFILL = 2048
-"""Tokens of a prompt that mlx-lm computes together."""
+from pajamas_mlx.parameters import CHUNK
 
 
-def predict(model: Any, context: int, weights: int) -> int:
+def predict(model: Any, context: int, weights: int, *, quantized: bool) -> int:
     """Bytes for the weights, the key/value cache of `context` tokens and what computing a prompt takes for a while.
 
     The cache's arrays are those of the model's own cache for one token: nothing is computed. The rest is an estimate:
-    three layers' worth of activations, and where there is no Metal the attention's scores of one layer.
+    three layers' worth of activations, and where there is no Metal the attention's scores of one layer, twice. There
+    a session computes a quantized model in 32 bits.
     """
     from mlx_lm.models.cache import make_prompt_cache
 
     caches = make_prompt_cache(model)
     model(mx.zeros((1, 1), dtype=mx.int32), cache=caches)
-    return weights + sum(_size(cache, context) for cache in caches) + _computing(model, context)
+    metal = mx.metal.is_available()
+    wide = 2 if quantized and not metal else 1
+    return weights + wide * (sum(_size(cache, context) for cache in caches) + _computing(model, context, metal))
 
 
 def _size(cache: Any, context: int) -> int:
@@ -31,14 +33,15 @@ def _size(cache: Any, context: int) -> int:
     step: int = getattr(cache, "step", 1)
     longest: int | None = getattr(cache, "max_size", None)
     tokens = -(-context // step) * step
-    return a_token * (tokens if longest is None else min(tokens, longest + _PREFILL))
+    return a_token * (tokens if longest is None else min(tokens, longest + CHUNK))
 
 
-def _computing(model: Any, context: int) -> int:
+def _computing(model: Any, context: int, metal: bool) -> int:
+    """Of 16 bits."""
     args = model.args
     hidden: int = getattr(args, "hidden_size", None) or 0
     inner: int = max(getattr(args, "intermediate_size", None) or 0, 4 * hidden)
     heads: int = getattr(args, "num_attention_heads", None) or 0
-    chunk = min(_PREFILL, context)
-    scores = 0 if mx.metal.is_available() else heads * chunk * context * 2
+    chunk = min(CHUNK, context)
+    scores = 0 if metal else heads * chunk * context * 2
     return 3 * chunk * (hidden + inner) * 2 + 2 * scores

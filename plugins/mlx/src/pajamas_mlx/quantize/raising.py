@@ -13,7 +13,7 @@ from pajamas_mlx.quantize.allocation import Offer, allocate
 from pajamas_mlx.quantize.choices import Choices, layers
 from pajamas_mlx.quantize.opening import Opened, open_model
 
-CANDIDATES = (5, 6, 8)
+CANDIDATES = (3, 4, 5, 6, 8)
 _TOKENS, _SLOW_TOKENS = 16384, 2048
 """Of a text that are measured unless all of it was asked for, with Metal and without: later ones change little."""
 _ROWS = 1024

@@ -48,14 +48,15 @@ def work(task: Task, emit: Emit) -> Result:
     config = quantize(opened.model, opened.config, raised.choices, body)
     shards = layout.plan(opened.model)
     size = sum(shard.size for shard in shards)
-    tensors = _tensors(shards, quantized(opened.model), missed)
+    packed = quantized(opened.model)
+    tensors = _tensors(shards, packed, missed)
     parameters = _parameters(tensors)
     result = Result(
         size=size,
         bound=bound,
         parameters=parameters,
         tensors=tensors,
-        memory=[[context, predict(opened.model, context, size)] for context in task.contexts],
+        memory=[[n, predict(opened.model, n, size, quantized=bool(packed))] for n in task.contexts],
         raised=raised.bits,
         tokens=raised.tokens,
         dtype=opened.dtype,

@@ -124,7 +124,7 @@ class MLXSession(BaseSession):
         tokens = list(token_ids)
         return Stream(
             self._turn,
-            lambda: score.blocks(self._open_sequence().model, self._parameters.device, tokens, first),
+            lambda: score.blocks(self._open_sequence(), self._parameters.device, tokens, first),
             self.cancel,
         )
 

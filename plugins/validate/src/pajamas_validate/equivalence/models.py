@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from pajamas.errors import UnsupportedFeature, UsageError
+from pajamas.errors import UnsupportedFeature, UnsupportedModel, UsageError
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.runtime import Runtime
 from pajamas.types import Artifact, Feature
@@ -70,15 +70,28 @@ def open_models(
         raise UsageError("Equivalence is of two models or more.", "", "Name two artifacts of one model.")
     candidates, artifacts, sessions = [], {}, {}
     for label, name in zip(string.ascii_uppercase, names, strict=False):
-        runtime = stack.enter_context(
-            Runtime(name, backend, needs=(Feature.SCORE,), progress=progress, host=host, **loading)
-        )
+        runtime = stack.enter_context(_opened(host, name, backend, loading, progress))
         info = host.backend(runtime.session.backend).describe()
         artifacts[label], sessions[label] = runtime.artifact, runtime.session
         candidates.append(
             read_candidate(label, str(name), runtime.artifact, runtime.session, info.engine, info.engine_version)
         )
     return Models(candidates=tuple(candidates), artifacts=artifacts, sessions=sessions)
+
+
+def _opened(
+    host: PluginHost, name: str | Path, backend: str | None, loading: Mapping[str, Any], progress: Progress
+) -> Runtime:
+    """A model in Hugging Face layout is loaded as it is, by whichever backend takes it: also by one that is slow here,
+    for here it is right that counts."""
+    needs = (Feature.SCORE,)
+    try:
+        return Runtime(name, backend, needs=needs, progress=progress, host=host, **loading)
+    except UnsupportedModel:
+        takers = [taker.name for taker in host.working_backends() if "safetensors" in taker.describe().formats]
+        if backend is not None or not takers:
+            raise
+    return Runtime(name, takers[0], needs=needs, progress=progress, host=host, **loading)
 
 
 def open_exact(

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pajamas import manifest
 from pajamas_validate.samples import behaviour_of
+from pajamas_validate.verdict import INCREASE
 
 if TYPE_CHECKING:
     from pajamas.manifest import Receipt
+    from pajamas.types import Finding
     from pajamas.validation import Measured
     from pajamas_validate.behaviour import Answer
 
@@ -71,8 +73,14 @@ def _perplexity(result: Measured) -> dict[str, Any] | None:
         "quantized": quantized.value,
         "increase_pct": result.perplexity_increase,
         "threshold": thresholds.get("increase"),
-        "pass": {"pass": True, "fail": False}.get(result.status),
+        "pass": {"pass": True, "fail": False}.get(_judged(verdict)),
     }
+
+
+def _judged(verdict: Finding | None) -> str:
+    """How the perplexity's own threshold was kept, whatever the other figures say."""
+    judgements = verdict.details["judgements"] if verdict else ()
+    return next((judgement["status"] for judgement in judgements if judgement["figure"] == INCREASE), "")
 
 
 def _samples(result: Measured) -> list[dict[str, Any]]:
