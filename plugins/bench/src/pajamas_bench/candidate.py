@@ -65,7 +65,7 @@ class Candidate:
             given = evolve(given, device=self.selection.choice.device)
         if contexts and given.context_length is None:
             given = evolve(given, context_length=_room(max(contexts), self.architecture))
-        if together and given.max_sequences == 1 and Feature.PARALLEL in self.selection.choice.info.features:
+        if together and given.max_sequences is None and Feature.PARALLEL in self.selection.choice.info.features:
             given = evolve(given, max_sequences=max(together))
         self.options = given
         self.size = self.selection.artifact.size or sum(weight_sizes(files).values())
@@ -124,9 +124,8 @@ class Candidate:
         loaded, choice = self.loaded, self.selection.choice
         assert loaded is not None
         weights = ceiling.weights_per_token(self.size, loaded.architecture)
-        cells = loaded.context_length * self.options.max_sequences
+        cells = loaded.context_length * (self.options.max_sequences or 1)
         kv = ceiling.kv_per_token(loaded.memory, cells, loaded.architecture)
-        parallel = Feature.PARALLEL in loaded.features
         bandwidth = ceiling.usable_bandwidth(machine.bandwidth_one, machine.bandwidth_all, self.options.threads)
 
         def limit(case: Case, run: Run) -> float | None:
@@ -134,8 +133,7 @@ class Candidate:
                 return None  # it was the processor's memory that was measured
             first = run.answers[0]
             depth = first.prompt_tokens + len(first.token_ids) / 2  # the mean over the answer
-            together = case.concurrency if case.concurrency and parallel else 1
-            return ceiling.ceiling(bandwidth, weights, kv, depth, together)
+            return ceiling.ceiling(bandwidth, weights, kv, depth, self._together(case))
 
         return CandidateResult(
             model=self.model,
@@ -159,12 +157,19 @@ class Candidate:
                 figures.case_result(
                     case,
                     runs,
-                    queued=bool(case.concurrency) and not parallel,
+                    queued=(case.concurrency or 1) > self._together(case),
                     ceiling=limit(case, runs[0]),
                 )
                 for case, runs in self.runs.items()
             ),
         )
+
+    def _together(self, case: Case) -> int:
+        """How many requests of the case are computed at once."""
+        asked = case.concurrency or 1
+        if self.loaded is None or Feature.PARALLEL not in self.loaded.features:
+            return 1
+        return min(asked, self.options.max_sequences or asked)
 
     def _check_room(self, loaded: Loaded) -> None:
         """A backend that does not say how long its model's context is may have given less than was asked for."""

@@ -20,8 +20,8 @@ def notes(result: BenchmarkResult, before: BenchmarkResult | None) -> tuple[str,
         found.append("Measured once: the noise is not known.")
     for backend in dict.fromkeys(one.backend for one in result.candidates if any(case.queued for case in one.cases)):
         found.append(
-            f"Backend {backend} answers one request at a time: requests at once wait in a queue, and their time to "
-            "first token includes that."
+            f"Backend {backend} was sent more requests at once than it computes together: the others wait in a queue, "
+            "and their time to first token includes that."
         )
     for candidate in result.candidates:
         found += _of_candidate(candidate)
