@@ -49,7 +49,7 @@ def resolve(options: LoadOptions, facts: Facts) -> Parameters:
     device = engine.check_device(options.device)
     refuse_missing("mlx", load_features(options), FEATURES)
     lacking = [name for name in ("threads", "flash_attention") if getattr(options, name) is not None]
-    lacking += ["max_sequences"] if (options.max_sequences or 1) > 1 else []
+    lacking += ["max_sequences"] if options.max_sequences > 1 else []
     lacking += ["gpu_layers"] if options.gpu_layers == 0 and device == "metal" else []
     if lacking:
         raise UnsupportedFeature(
