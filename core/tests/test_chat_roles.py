@@ -8,7 +8,7 @@ from chat_templates import template_text
 from pajamas.chat.template import render
 from pajamas.errors import UsageError
 
-NAMES = "{% for m in messages %}{% if m.role == 'user' or m['role'] == 'judge' %}{{ m.content }}{{ m.mood }}{% endif %}{% endfor %}"
+NAMES = "{% for m in messages if m.role == 'user' or m['role'] == 'judge' %}{{ m.content }}{{ m.mood }}{% endfor %}"
 ANY = "{% for m in messages %}{{ m.role }}:{{ m.content }}{% endfor %}"
 USER = {"role": "user", "content": "Hello"}
 
