@@ -29,6 +29,10 @@ def golden_prompt(name, conversation):
     return re.sub(r"Current date: \d{4}-\d\d-\d\d", "Current date: (today)", prompt)
 
 
+# Transformers renders these too, and the prompt lacks the tools' results.
+LEAVE_OUT = {("microsoft-Phi-3.5-mini-instruct.jinja", "result")}
+
+
 @pytest.mark.parametrize("case", GOLDENS["conversations"])
 @pytest.mark.parametrize("name", GOLDENS["prompts"])
 def test_prompt_is_that_of_transformers(name, case):
@@ -37,6 +41,9 @@ def test_prompt_is_that_of_transformers(name, case):
 
     if expected is None:
         with pytest.raises(TemplateError, match="refuses these messages"):
+            golden_prompt(name, conversation)
+    elif (name, case) in LEAVE_OUT:
+        with pytest.raises(UsageError, match="prints nothing of the role 'tool'"):
             golden_prompt(name, conversation)
     else:
         assert expected == golden_prompt(name, conversation)
@@ -51,7 +58,7 @@ def test_arguments_as_json_text_and_content_as_parts_give_the_same_prompt(name):
             call["function"]["arguments"] = json.dumps(call["function"]["arguments"], ensure_ascii=False)
 
     expected = GOLDENS["prompts"][name]["result"]
-    if expected is None:
+    if expected is None or (name, "result") in LEAVE_OUT:
         pytest.skip("the template refuses tool results")
     assert expected == golden_prompt(name, conversation)
 

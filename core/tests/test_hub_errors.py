@@ -146,3 +146,16 @@ def test_cache_that_cannot_be_written(hub, ask, tmp_path):
 
     assert answer["error"] == "DownloadError"
     assert "cannot be used" in answer["what"]
+
+
+@pytest.mark.parametrize("variables", [{"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": "http://127.0.0.1:1"}])
+def test_a_path_that_ends_early_is_no_model_to_look_for(hub, ask, tmp_path, monkeypatch, variables):
+    (tmp_path / "models").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    answer, there = ask(("download", "models/nothing"), ("download", "hf://models/nothing"), **variables)
+
+    assert answer["error"] == "NotCached"
+    assert answer["what"] == "There is no folder or alias models/nothing"
+    assert "hf://models/nothing" in answer["fix"]
+    assert there["what"] != answer["what"]

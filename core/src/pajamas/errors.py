@@ -32,11 +32,24 @@ traceback.
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
+
+# A whole command is no advice about arguments; an option stands alone.
+_OPTION = re.compile(r"(?:pajamas|pip) [a-z]+ .*|(?<![\w-])--([a-z][a-z0-9-]*)")
+_ARGUMENTS = {
+    "context": "context_length", "tensor-type": "tensor_types", "token-embedding-type": "embedding_type",
+    "output-tensor-type": "output_type", "threshold": "max_increase", "max-kld": "max_divergence", "ctx": "context",
+}  # fmt: skip
+_SWITCHES = frozenset({"aggressive", "dry-run", "force", "keep-16bit", "keep-imatrix", "mixed-precision", "raw"})
 
 
 class PajamasError(Exception):
-    """What happened, why, and what to do about it: one line each."""
+    """What happened, why, and what to do about it: one line each.
+
+    They name options as the command line does, `--force`; the text of the exception, which a traceback shows, says
+    besides what they are in a program, `force=True`.
+    """
 
     exit_code: ClassVar[int] = 1
 
@@ -47,7 +60,9 @@ class PajamasError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
-        return "\n".join(line for line in (self.what, self.why, self.fix) if line)
+        lines = [line for line in (self.what, self.why, self.fix) if line]
+        found = dict.fromkeys(match[1] for line in lines for match in _OPTION.finditer(line) if match[1])
+        return "\n".join(lines + ([f"In a program: {', '.join(map(_argument, found))}"] if found else []))
 
 
 class UsageError(PajamasError):
@@ -144,6 +159,11 @@ class PluginLoadError(PluginError):
 
 class PluginConflict(PluginError):
     pass
+
+
+def _argument(option: str) -> str:
+    name = _ARGUMENTS.get(option, option.replace("-", "_"))
+    return f"{name}=True" if option in _SWITCHES else f"{name}=..."
 
 
 def error_class(name: str) -> type[PajamasError]:

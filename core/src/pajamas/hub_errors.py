@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -58,8 +59,11 @@ def explain(error: BaseException, source: Source) -> PajamasError:
     if isinstance(error, hub.HFValidationError):
         return UsageError(f"{repo!r} cannot be a Hub id.", _first_line(error), "A Hub id is Org/Name.")
     if isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError, httpx2.UnsupportedProtocol)):
+        if _like_path(source):
+            return _no_folder(source, f"And {constants.ENDPOINT} cannot be reached to ask whether it is a model there.")
         fix = "Check the network, HF_ENDPOINT and HTTPS_PROXY; a model in the cache works with HF_HUB_OFFLINE=1."
-        return DownloadError(f"The Hub cannot be reached at {constants.ENDPOINT}", _first_line(error), fix)
+        why = f"It was asked for {repo}, which is no folder here. {_first_line(error)}"
+        return DownloadError(f"The Hub cannot be reached at {constants.ENDPOINT}", why, fix)
     if isinstance(error, (httpx2.HTTPError, hub.XetDownloadError)):
         return broken_off(source, _first_line(error))
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -74,11 +78,23 @@ def explain(error: BaseException, source: Source) -> PajamasError:
 def not_cached(source: Source, why: str = "") -> NotCached:
     """For offline mode: the model, or part of it, is not in the cache."""
     repo = source.repo_id or source.text
+    if not why and _like_path(source):
+        return _no_folder(source, "And HF_HUB_OFFLINE forbids to ask whether it is a model of the Hub.")
     return NotCached(
         f"{repo} is not in the cache.",
-        why or "HF_HUB_OFFLINE forbids the network, and the model was not downloaded before.",
+        why or "HF_HUB_OFFLINE forbids the network, the model was not downloaded before, and no folder is called so.",
         f"Unset HF_HUB_OFFLINE and run: pajamas pull {source.text}",
     )
+
+
+def _like_path(source: Source) -> bool:
+    """Whether a name that may be a Hub id is more likely a path that ends early: `models/nothing`, where models is."""
+    return not source.text.startswith("hf://") and os.path.isdir((source.repo_id or "").partition("/")[0])
+
+
+def _no_folder(source: Source, why: str) -> NotCached:
+    fix = f"Check the spelling; if it is a model of the Hub, write hf://{source.text}"
+    return NotCached(f"There is no folder or alias {source.text}", why, fix)
 
 
 def broken_off(source: Source, why: str) -> DownloadError:

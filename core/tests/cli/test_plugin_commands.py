@@ -142,3 +142,11 @@ def test_a_command_in_a_package_is_described_without_executing_the_package(dists
     points.write_text("[pajamas.commands]\nmend = pajamas_mend.command:command\n")
 
     assert "Mend it. (pajamas-mend)" in invoke("--help").output
+
+
+def test_an_option_of_a_plugin_s_own_goes_before_the_program_s(dists):
+    offer(dists, "loud", GOOD.replace("@click.command()", '@click.command()\n    @click.option("-v", "voice")').replace(
+        "def command():", "def command(voice):").replace('"did {name}"', "voice"))  # fmt: skip
+
+    assert invoke("loud", "-v", "high").output == "high\n"
+    assert invoke("loud", "-v", "high", "--trace-hooks").exit_code == 0

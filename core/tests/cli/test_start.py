@@ -95,6 +95,14 @@ def test_an_error_has_its_exit_code_says_what_and_why_and_shows_no_traceback(arg
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(("before", "after"), [(("-v",), ()), ((), ("-v",)), ((), ("--trace-hooks", "--verbose"))])
+def test_what_is_done_is_said_wherever_that_is_asked_for(tmp_path, before, after):
+    done = start(*before, "info", *after, str(tmp_path))
+
+    assert done.returncode == 4
+    assert f"pajamas: The model {tmp_path} is {tmp_path}." in done.stderr
+
+
 @pytest.mark.parametrize("command", ["generate", "chat"])
 def test_standard_input_that_is_not_utf8_is_an_error_and_no_traceback(command):
     done = subprocess.run(

@@ -2,13 +2,15 @@ from pathlib import Path
 
 import pytest
 
+from pajamas import manifest
 from pajamas.architecture import detect_architecture
-from pajamas.errors import UnsupportedModel
+from pajamas.errors import ModelNotFound, UnsupportedModel, UsageError
+from pajamas.manifest import Manifest, Receipt, SourceRecord
 from pajamas.modelfiles import LocalFiles
 from pajamas.operations.info import info, model_info
 from pajamas.plugins import PluginHost
 from pajamas.source import Source
-from pajamas.types import Artifact, BackendInfo
+from pajamas.types import Architecture, Artifact, BackendInfo
 
 CONFIG = {
     "model_type": "qwen3",
@@ -129,3 +131,58 @@ def test_what_is_no_model_says_why(tmp_path, name, content, why):
         info(tmp_path)
 
     assert why in caught.value.why
+
+
+def _converted(folder, *paths):
+    """A folder as `convert` leaves it, of files that are no models: what it holds is told from the receipts."""
+    artifacts = []
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(b"weights")
+        scheme = path.rpartition("-")[2].partition(".")[0]
+        artifacts.append(
+            Receipt(
+                format=path.partition("/")[0], scheme=scheme, profile=None, path=path, size=7,
+                files={}, tensor_digest=None, tokenizer_digest=None, template_digest=None, parameters=56,
+                bits_per_weight=1.0, architecture=Architecture(model_type="qwen3", family="Qwen3"), tensor_types={},
+                tensors=(), backend="x", engine="none", engine_version=None, pajamas_version="0", plugin="x 0",
+                command="", created="", source=SourceRecord(text="acme/small"),
+            )
+        )  # fmt: skip
+    manifest.write(folder, Manifest(name="small", artifacts=tuple(artifacts)))
+    return folder
+
+
+def test_a_folder_of_artifacts_is_described_by_them(tmp_path):
+    folder = _converted(tmp_path, "gguf/small-q4_k_m.gguf", "mlx/model-4bit.bin")
+
+    found = info(folder)
+
+    assert [(made.format, made.scheme, made.path) for made in found.artifacts] == [
+        ("gguf", "q4_k_m", folder / "gguf/small-q4_k_m.gguf"),
+        ("mlx", "4bit", folder / "mlx/model-4bit.bin"),
+    ]
+    assert (found.architecture.family, found.size_on_disk, found.profiles) == ("Qwen3", 14, ())
+
+
+def test_a_scheme_that_the_folder_lacks_or_has_twice(tmp_path):
+    folder = _converted(tmp_path, "gguf/a-q4_k_m.gguf", "gguf/b-q4_k_m.gguf")
+
+    with pytest.raises(UsageError, match=r"a-q4_k_m.gguf, .*b-q4_k_m.gguf"):
+        info(f"{folder}:q4_k_m")
+    with pytest.raises(ModelNotFound, match="It has: q4_k_m"):
+        info(f"{folder}:q8_0")
+
+
+def test_a_model_that_nobody_named_is_named(monkeypatch, tmp_path):
+    (tmp_path / "config.toml").write_text(f'[defaults]\nmodel = "{tmp_path}/none"\n')
+    monkeypatch.setenv("PAJAMAS_CONFIG", str(tmp_path / "config.toml"))
+
+    with pytest.raises(ModelNotFound) as unnamed:
+        info()
+    with pytest.raises(ModelNotFound) as named:
+        info(f"{tmp_path}/none")
+
+    assert f"{tmp_path}/none is the default" in unnamed.value.why
+    assert unnamed.value.what == named.value.what
+    assert "default" not in named.value.why

@@ -11,6 +11,7 @@ from jinja2.exceptions import SecurityError, TemplateSyntaxError
 from pajamas.chat.budget import BudgetExceeded, budget, weight
 from pajamas.chat.formats import is_harmony
 from pajamas.chat.messages import normalise_messages, normalise_tools, plain_data
+from pajamas.chat.roles import named_in, refuse_unread
 from pajamas.chat.sandbox import Refused, environment
 from pajamas.errors import TemplateError, UsageError
 
@@ -46,9 +47,12 @@ def render(
 
     Raises:
         TemplateError: the template is broken, refuses these messages, or does something that is not allowed.
-        UsageError, UnsupportedFeature: the messages or tools are not what they should be.
+        UsageError, UnsupportedFeature: the messages or tools are not what they should be, or the template would leave
+            out a role or a key.
     """
     normal = normalise_messages(messages, parts=_wants_parts(template))
+    compile_template(template)  # says what is wrong with a broken one
+    refuse_unread(normal, named_in(template), lambda role: _prints(template, role))
     values = {
         "documents": None,
         **plain_data(special_tokens or {}),
@@ -138,6 +142,21 @@ def _wants_parts(template: str) -> bool:
             return False
 
     return not prints(needle) and prints([{"type": "text", "text": needle}])
+
+
+@functools.lru_cache(maxsize=256)
+def _prints(template: str, role: str) -> bool:
+    """Whether anything of a message of that role comes into the prompt, or the template refuses it by itself."""
+    needle = "needle-in-a-prompt"
+    user, other = ({"role": name, "content": text} for name, text in (("user", "Hello"), (role, needle)))
+    for messages in ([other], [other, user], [user, other]):
+        normal = normalise_messages(messages, parts=_wants_parts(template))
+        try:
+            if needle in _render(template, {"messages": normal, "tools": None, "add_generation_prompt": True}):
+                return True
+        except TemplateError:
+            return True
+    return False
 
 
 def _for_harmony(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

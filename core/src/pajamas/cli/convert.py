@@ -37,7 +37,10 @@ def _overrides(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
 @click.option(
     "-m", "--model", shell_complete=completion.models, help="A Hub id, a local folder, an alias, or a 16-bit GGUF file."
 )
-@click.option("-o", "--output", "target", type=click.Path(), help="The folder of the result, or the artifact's file.")
+@click.option(
+    "-o", "--output", "target", type=click.Path(),
+    help="The folder of the result, or the artifact's file; manifest.json is written there, or beside the file.",
+)  # fmt: skip
 @click.option(
     "--formats", default="gguf", show_default=True, callback=_formats, help="gguf, mlx ...; several by commas."
 )
@@ -121,7 +124,7 @@ def command(
     """Convert a model and quantize it; write the artifacts and manifest.json with their receipts.
 
     Without --output the result goes to the model store (see `pajamas list`), where `generate` and `chat` find it by the
-    model's name.
+    model's name. manifest.json has a receipt of each artifact of its folder; `verify` and `list` read it.
     """
     measuring = {"windows": validation_windows, "max_increase": threshold, "max_divergence": max_kld}
     measuring = {name: value for name, value in measuring.items() if value is not None}
@@ -170,7 +173,7 @@ def _show(result: ConvertResult, dry_run: bool) -> None:
     for artifact in result.artifacts:
         show_artifact(artifact, result.source_size, would_be=dry_run)
     if result.manifest_path:
-        output.say(f"  receipt: {result.manifest_path}")
+        output.say(f"  receipt: {_receipt_place(result, result.manifest_path)}")
     for measured in result.validations.values():
         output.say()
         if len(result.validations) > 1:
@@ -179,6 +182,13 @@ def _show(result: ConvertResult, dry_run: bool) -> None:
         made = next(artifact for artifact in result.artifacts if artifact.format == measured.artifact.format)
         if measured.status == "fail" and (better := made.details.get("next_recipe")):
             output.say_field("Next:", f"--precision {better}, which takes more bits", width=23)
+
+
+def _receipt_place(result: ConvertResult, path: Path) -> str:
+    """Where the receipt is; a folder that nobody named is told apart."""
+    if all(artifact.path.parent == path.parent and artifact.path.is_file() for artifact in result.artifacts):
+        return f"{path.absolute()}, which stays beside the artifact"
+    return str(path)
 
 
 def show_artifact(artifact: Artifact, source_size: int, *, would_be: bool = False, memory: bool = True) -> None:

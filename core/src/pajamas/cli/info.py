@@ -26,7 +26,8 @@ def command(ctx: click.Context, model: str | None, as_json: bool) -> None:
     """Say what a model is, and what each profile would take on disk and in memory.
 
     MODEL is a Hub id (Org/Name, Org/Name@revision), a file of a GGUF repository (Org/Name-GGUF:Q4_K_M), a local folder,
-    an artifact (such as a .gguf file), or an alias. Only headers are read, also over the network. Sizes of GGUF files
+    an artifact (such as a .gguf file, or tiny:q4_k_m), or an alias. Of a folder that `convert` wrote the artifacts are
+    listed. Only headers are read, also over the network. Sizes of GGUF files
     are exact.
     """
     refuse_backend(ctx, "info")
@@ -53,16 +54,39 @@ def show_info(info: ModelInfo) -> None:
         ("Vocabulary", _vocabulary(info)),
         ("Context", summary.describe_context(architecture)),
         *([("Model card", info.context_citation)] if info.context_citation else []),
-        ("Weights", f"{architecture.dtype or 'dtype not stated'}, {output.size(info.size_on_disk)} on disk"),
+        ("Weights", _weights(info)),
         ("On this machine", _place(info)),
     ]
     if not architecture.convertible and any(profile.artifact is None for profile in info.profiles):
         facts.append(("Conversion", "pajamas' own converter does not know this architecture"))
     for name, value in facts:
         output.say_field(f"{name}:", value, width=_LABEL)
+    if info.artifacts:
+        click.echo()
+        _show_artifacts(info)
     if info.profiles:
         click.echo()
         _show_profiles(info)
+
+
+def _weights(info: ModelInfo) -> str:
+    size = f"{output.size(info.size_on_disk)} on disk"
+    if len(info.artifacts) > 1:
+        return f"{len(info.artifacts)} artifacts, {size}"
+    return f"{info.architecture.dtype or 'dtype not stated'}, {size}"
+
+
+def _show_artifacts(info: ModelInfo) -> None:
+    rows = [
+        (
+            f"{made.format} {made.scheme or ''}".rstrip(),
+            output.size(made.size),
+            f"{made.bits_per_weight:.2f}" if made.bits_per_weight else "-",
+            str(made.path),
+        )
+        for made in info.artifacts
+    ]
+    print_table(("artifact", "size", "bits/weight", "path"), rows, right=(1, 2))
 
 
 def _place(info: ModelInfo) -> str:

@@ -71,13 +71,13 @@ class LazyGroup(click.Group):
         if cmd_name in self.names:
             command = importlib.import_module(f"pajamas.cli.{cmd_name}").command
             assert isinstance(command, click.Command)
-            return command
+            return _with_logging(command)
         if not self._is_added(cmd_name):
             return None
         from pajamas.cli import plugin_commands
 
         try:
-            return plugin_commands.load(cmd_name)
+            return _with_logging(plugin_commands.load(cmd_name))
         except PajamasError:
             if ctx.resilient_parsing:  # a shell that completes is not told of it
                 return None
@@ -148,6 +148,35 @@ def _complete_backend(ctx: click.Context, parameter: click.Parameter, incomplete
     return backends(incomplete)
 
 
+_LOGGING = (
+    click.Option(["-v", "--verbose"], is_flag=True, help="Say on standard error what is being done."),
+    click.Option(["--trace-hooks"], is_flag=True, help="Say on standard error which hooks are called."),
+)
+"""The group's, and taken after the command too."""
+
+
+def _with_logging(command: click.Command) -> click.Command:
+    """The command with the options of `_LOGGING`, but for those that it has for itself. Its help stays as it is."""
+    taken = {name for parameter in command.params for name in parameter.opts}
+    for option in _LOGGING:
+        if taken.isdisjoint(option.opts):
+            late = click.Option(option.opts, is_flag=True, hidden=True, expose_value=False, callback=_log_too)
+            command.params.append(late)
+    return command
+
+
+def _log_too(ctx: click.Context, option: click.Parameter, asked: bool) -> None:
+    from attrs import evolve
+
+    from pajamas.cli import logs
+    from pajamas.cli.state import State
+
+    if asked and isinstance(ctx.obj, State):
+        named = option.name == "verbose"
+        ctx.obj = evolve(ctx.obj, verbose=named or ctx.obj.verbose, trace_hooks=not named or ctx.obj.trace_hooks)
+        logs.show(verbose=ctx.obj.verbose, trace_hooks=ctx.obj.trace_hooks)
+
+
 def _group(program: str, names: tuple[str, ...], added: tuple[str, ...] | None, text: str) -> LazyGroup:
     return LazyGroup(
         names,
@@ -161,10 +190,10 @@ def _group(program: str, names: tuple[str, ...], added: tuple[str, ...] | None, 
                 ["--backend"],
                 metavar="NAME",
                 shell_complete=_complete_backend,
-                help="A backend (gguf, mlx, vllm) or a device (cuda, metal, cpu). Default: by the artifact's format.",
+                help="A backend (`pajamas plugins` lists them) or a device (cuda, metal, cpu). "
+                "Default: by the artifact's format.",
             ),
-            click.Option(["-v", "--verbose"], is_flag=True, help="Say on standard error what is being done."),
-            click.Option(["--trace-hooks"], is_flag=True, help="Say on standard error which hooks are called."),
+            *_LOGGING,
             click.Option(
                 ["--version"],
                 is_flag=True,
@@ -184,7 +213,7 @@ def _remember(ctx: click.Context, backend: str | None, verbose: bool, trace_hook
     from pajamas.cli.state import State
 
     ctx.color = output.color()  # the command's own context inherits it
-    ctx.obj = State(backend=backend, trace_hooks=trace_hooks)
+    ctx.obj = State(backend=backend, verbose=verbose, trace_hooks=trace_hooks)
     logs.show(verbose=verbose, trace_hooks=trace_hooks)
 
 

@@ -19,6 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 @frozen(kw_only=True)
 class State:
     backend: str | None = None
+    verbose: bool = False
     trace_hooks: bool = False
 
     def host(self) -> PluginHost:
@@ -44,7 +45,7 @@ def backend_option(function: F) -> F:
         metavar="NAME",
         callback=pick,
         shell_complete=lambda ctx, parameter, incomplete: completion.backends(incomplete),
-        help="A backend (gguf, mlx, vllm) or a device (cuda, metal, cpu).",
+        help="A backend (`pajamas plugins` lists them) or a device (cuda, metal, cpu).",
     )(function)
 
 

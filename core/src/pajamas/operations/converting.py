@@ -14,7 +14,7 @@ from pajamas.errors import PajamasError, TargetExists, UsageError
 from pajamas.manifest import Manifest, Receipt
 from pajamas.modelfiles import LocalFiles
 from pajamas.operations.detecting import detect, weight_sizes
-from pajamas.operations.resolving import model_name, resolve_whole
+from pajamas.operations.resolving import model_name, names_default, resolve_whole
 from pajamas.plugins import PluginHost
 from pajamas.profiles import Target, read_formats, resolve_targets
 from pajamas.progress import NO_PROGRESS, Progress
@@ -70,6 +70,7 @@ class ConvertResult:
         return sum(artifact.size for artifact in self.artifacts) / 1e6
 
 
+@names_default
 def convert(
     model: str | Path | None = None,
     output: str | Path | None = None,

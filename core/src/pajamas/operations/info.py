@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from pajamas import hub
+from pajamas import hub, manifest
 from pajamas.dispatch import choose
-from pajamas.errors import PajamasError
+from pajamas.errors import PajamasError, UsageError
+from pajamas.manifest import Receipt
 from pajamas.model_cards import card_context
-from pajamas.modelfiles import ModelFiles
+from pajamas.modelfiles import LocalFiles, ModelFiles
+from pajamas.operations.converted import is_scheme, no_such_artifact, receipts_of
 from pajamas.operations.converting import file_suffix
 from pajamas.operations.detecting import detect, weight_sizes
-from pajamas.operations.resolving import model_name, resolve_whole
+from pajamas.operations.inventory import ListedModel
+from pajamas.operations.resolving import model_name, names_default, resolve
 from pajamas.plugins import PluginHost
 from pajamas.profiles import PROFILES, Target, resolve_targets
 from pajamas.progress import NO_PROGRESS, Progress
@@ -50,8 +53,11 @@ class ModelInfo:
     profiles: tuple[ProfileEstimate, ...] = ()
     context_citation: str | None = None
     """The model card that native and extended context are from, where they are from one."""
+    artifacts: tuple[ListedModel, ...] = ()
+    """What the folder's manifest lists; of an artifact with a receipt that one."""
 
 
+@names_default
 def info(
     model: str | Path | None = None,
     contexts: Sequence[int] = CONTEXTS,
@@ -62,17 +68,25 @@ def info(
     """Describe a model. Of weights only headers are read, also over the network.
 
     Args:
-        model: a Hub id, a local folder, an alias, or an artifact; None is the default model.
+        model: a Hub id, a local folder, an alias, or an artifact, also as `tiny:q4_k_m`; None is the default model. A
+            folder that `convert` wrote is described by its artifacts.
         contexts: context lengths whose memory is predicted.
 
     Raises:
-        ModelNotFound: no such model; `GatedModel`, `NotCached`.
+        ModelNotFound: no such model, or no artifact of that scheme; `GatedModel`, `NotCached`.
+        UsageError: several artifacts are of that scheme.
         UnsupportedModel: neither core nor a backend can read it.
         ModelFileError: its config or a header is damaged.
         DownloadError: the Hub cannot be reached.
     """
     host = host or PluginHost()
-    source = resolve_whole(host, model)
+    source = resolve(host, model)
+    if source.kind == "folder" or source.quant:
+        made = receipts_of(source)
+        if source.quant and (made or source.kind == "folder"):
+            source = _artifact(source, made, asked=str(model))
+        elif made and source.path is not None and _is_output(source.path):
+            return _of_artifacts(host, source, source.path, made)
     name = model_name(host, model, source)
     source, files = hub.open_files(source)
     architecture = detect(host, files)
@@ -99,7 +113,7 @@ def info(
         # A size is arithmetic: the engine need not run here.
         return choose(host, target.format, runnable=False).backend.quantize(job)
 
-    return model_info(
+    found = model_info(
         source,
         files,
         architecture,
@@ -107,6 +121,8 @@ def info(
         backends=makers,
         dry_run=dry_run,
     )
+    receipt = manifest.find_receipt(source.path) if source.path is not None else None
+    return evolve(found, artifacts=(_listed(source.path, receipt[1]),)) if source.path and receipt else found
 
 
 def model_info(
@@ -151,6 +167,48 @@ def _estimate(profile: str, format: str, info: BackendInfo, dry_run: Callable[[T
     except PajamasError as error:
         reason = "; ".join(line.rstrip(".") for line in (error.what, error.why) if line)
     return ProfileEstimate(profile=profile, format=format, scheme=target.scheme, artifact=artifact, reason=reason)
+
+
+def _is_output(folder: Path) -> bool:
+    """Whether a folder is what `convert` wrote, and no model by itself."""
+    return (folder / manifest.FILE_NAME).is_file() and not (folder / "config.json").is_file()
+
+
+def _artifact(source: Source, made: list[tuple[Path, Receipt]], *, asked: str) -> Source:
+    """The one artifact of the scheme that `source` names."""
+    scheme = source.quant or ""
+    found = [path for path, receipt in made if is_scheme(receipt, scheme)]
+    if not found:
+        raise no_such_artifact(asked, scheme, [receipt.scheme or receipt.format for _, receipt in made])
+    if len(found) > 1:
+        what = f"{asked!r} means {len(found)} artifacts."
+        raise UsageError(what, "Which one is meant cannot be told.", f"Name one: {', '.join(map(str, found))}")
+    (path,) = found
+    return Source(text=str(path), kind="folder" if path.is_dir() else "file", path=path)
+
+
+def _of_artifacts(host: PluginHost, source: Source, folder: Path, made: list[tuple[Path, Receipt]]) -> ModelInfo:
+    """What a folder of artifacts holds. All are of one model: it is described as the first of them states it."""
+    first, receipt = made[0]
+    return ModelInfo(
+        source=source,
+        architecture=receipt.architecture or detect(host, LocalFiles(first)),
+        size_on_disk=sum(receipt.size for _, receipt in made),
+        cached=folder,
+        artifacts=tuple(_listed(path, receipt) for path, receipt in made),
+    )
+
+
+def _listed(path: Path, receipt: Receipt) -> ListedModel:
+    return ListedModel(
+        kind="artifact",
+        name=path.name,
+        path=path,
+        size=receipt.size,
+        format=receipt.format,
+        scheme=receipt.scheme,
+        bits_per_weight=receipt.bits_per_weight,
+    )
 
 
 def _cached(files: ModelFiles) -> Path | None:

@@ -24,8 +24,9 @@ from pajamas.errors import (
 from pajamas.hub_files import choose_gguf
 from pajamas.modelfiles import LocalFiles, read_json
 from pajamas.needs import load_features as load_features
+from pajamas.operations.converted import is_scheme, no_such_artifact, receipts_of
 from pajamas.operations.recognizing import folder_format
-from pajamas.operations.resolving import resolve
+from pajamas.operations.resolving import names_default, resolve
 from pajamas.plugins import PluginHost
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.types import Artifact, Feature, LoadOptions, Session
@@ -94,6 +95,7 @@ def _open(selection: Selection, options: LoadOptions, *, isolated: bool) -> Sess
     return choice.backend.load(selection.artifact, options)
 
 
+@names_default
 def select(
     model: str | Path | Artifact | None,
     backend: str | None = None,
@@ -126,8 +128,7 @@ def select(
         return _of_hub(host, source, backend, needs, progress, asked=asked)
     assert source.path is not None
     if (source.path / manifest.FILE_NAME).is_file():
-        receipts = [(source.path / receipt.path, receipt) for receipt in manifest.read(source.path).artifacts]
-        return _of_receipts(host, source, receipts, backend, needs, asked=asked)
+        return _of_receipts(host, source, receipts_of(source), backend, needs, asked=asked)
     return _of_folder(host, source, source.path, backend, needs, asked=asked)
 
 
@@ -140,7 +141,7 @@ def _of_hub(
     *,
     asked: str,
 ) -> Selection:
-    if not source.filename and (receipts := _converted(source)):
+    if not source.filename and (receipts := receipts_of(source)):
         return _of_receipts(host, source, receipts, backend, needs, asked=asked)
     resolved, files = hub.open_files(source)
     if any(name.endswith(".gguf") for name in files.sizes()):
@@ -150,24 +151,6 @@ def _of_hub(
     choice = _choose_or_convert(host, source.text, format, backend, needs)
     _, path = hub.download(resolved, progress=progress)
     return Selection(artifact=Artifact(path=path, format=format), choice=choice)
-
-
-def _converted(source: Source) -> list[tuple[Path, Receipt]]:
-    """The store's artifacts that a repository's name means; with a scheme, that of a GGUF repository comes first."""
-    receipts = store.artifacts_of(source)
-    if source.quant is None:
-        return receipts
-    own = [(path, receipt) for path, receipt in receipts if not _is_gguf(receipt.source.text)]
-    return own if any(_is_scheme(receipt, source.quant) for _, receipt in own) else []
-
-
-def _is_gguf(source: str) -> bool:
-    """Whether an artifact was made from a file of a GGUF repository (`Org/Name:BF16`, `hf://Org/Name/F.gguf`)."""
-    return source.endswith(".gguf") or ":" in source.removeprefix("hf://")
-
-
-def _is_scheme(receipt: Receipt, scheme: str) -> bool:
-    return (receipt.scheme or "").lower() == scheme.lower()
 
 
 def _of_folder(
@@ -193,7 +176,7 @@ def _of_folder(
     if format == "safetensors" and (receipts := store.artifacts_of(source)):
         return _of_receipts(host, source, receipts, backend, needs, asked=asked)
     if source.quant:
-        raise _no_such_artifact(asked, source.quant, [])
+        raise no_such_artifact(asked, source.quant, [])
     choice = _choose_or_convert(host, asked, format, backend, needs)
     return Selection(artifact=Artifact(path=folder, format=format), choice=choice)
 
@@ -220,9 +203,9 @@ def _of_receipts(
     """The one artifact that a backend here serves; two of one format are for the person to choose from."""
     if source.quant:
         there = [receipt.scheme or receipt.format for _, receipt in receipts]
-        receipts = [(path, receipt) for path, receipt in receipts if _is_scheme(receipt, source.quant)]
+        receipts = [(path, receipt) for path, receipt in receipts if is_scheme(receipt, source.quant)]
         if not receipts:
-            raise _no_such_artifact(asked, source.quant, there)
+            raise no_such_artifact(asked, source.quant, there)
     refusals: list[PajamasError] = []
     for format in dict.fromkeys(receipt.format for _, receipt in receipts):
         try:
@@ -257,15 +240,6 @@ def _several(asked: str, format: str, found: list[tuple[Path, Receipt]]) -> Usag
         names = [f"{asked}:{scheme}" for scheme in schemes]
     what = f"{asked!r} has {len(found)} {format} artifacts."
     return UsageError(what, "Which one is meant cannot be told.", f"Name one of them: {', '.join(names)}")
-
-
-def _no_such_artifact(asked: str, scheme: str, there: list[str]) -> ModelNotFound:
-    model = asked.removesuffix(f":{scheme}")
-    return ModelNotFound(
-        f"{model!r} has no artifact of the scheme {scheme}.",
-        f"It has: {', '.join(there)}." if there else "It was not converted yet.",
-        f"pajamas convert --model {model} --precision {scheme.lower()}",
-    )
 
 
 def _choose_or_convert(

@@ -7,7 +7,7 @@ from pathlib import Path
 from attrs import frozen
 
 from pajamas import hub
-from pajamas.operations.resolving import resolve_whole
+from pajamas.operations.resolving import names_default, resolve_whole
 from pajamas.plugins import PluginHost
 from pajamas.progress import NO_PROGRESS, Progress
 
@@ -19,6 +19,7 @@ class PullResult:
     path: Path
 
 
+@names_default
 def pull(
     model: str | Path | None = None, *, progress: Progress = NO_PROGRESS, host: PluginHost | None = None
 ) -> PullResult:

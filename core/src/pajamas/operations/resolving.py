@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import logging
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from pajamas import aliases, settings
 from pajamas.aliases import Aliases
-from pajamas.errors import UsageError
+from pajamas.errors import DownloadError, ModelNotFound, Unsupported, UsageError
 from pajamas.operations.recognizing import file_format
 from pajamas.plugins import PluginHost
 from pajamas.source import Source, follow_aliases, parse_source
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 log = logging.getLogger(__name__)
+
+
+def default_model() -> str:
+    """What is meant where no model is named: the configuration's, else `aliases.DEFAULT_MODEL`."""
+    return settings.load().model or aliases.DEFAULT_MODEL
+
+
+def names_default(operation: Callable[P, R]) -> Callable[P, R]:
+    """For an operation with an argument `model`: an error about one that nobody named says where it comes from."""
+
+    @functools.wraps(operation)
+    def named(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return operation(*args, **kwargs)
+        except (ModelNotFound, DownloadError, Unsupported) as error:
+            if inspect.signature(operation).bind(*args, **kwargs).arguments.get("model") is None:
+                error.why = f"No model was named, and {default_model()} is the default. {error.why}".strip()
+            raise
+
+    return named
 
 
 def known_aliases(host: PluginHost) -> Aliases:
@@ -38,7 +65,7 @@ def resolve(host: PluginHost, model: str | Path | None, backend: str | None = No
     if isinstance(model, Path):
         source = parse_source(model, file_format=recognize)
     else:
-        model = model or settings.load().model or aliases.DEFAULT_MODEL
+        model = model or default_model()
         offered = known_aliases(host)
         for error in offered.broken:
             log.warning("%s %s", error.what, error.fix)
