@@ -27,9 +27,7 @@ def named_in(template: str) -> frozenset[str]:
     return frozenset(attributes | {node.value for node in tree.find_all(nodes.Const) if isinstance(node.value, str)})
 
 
-def refuse_unread(
-    messages: Iterable[Mapping[str, Any]], named: frozenset[str], printed: Callable[[str], bool]
-) -> None:
+def refuse_unread(messages: Iterable[Mapping[str, Any]], named: frozenset[str], printed: Callable[[str], bool]) -> None:
     """Raises UsageError for a role or a key that would leave no trace in the prompt.
 
     Args:
