@@ -52,16 +52,6 @@ def test_with_a_seed_only_whole_chunks_are_used_again(load):
     assert tokens_of(again) == tokens_of(fresh)
 
 
-def test_a_stream_of_the_same_thread_must_be_ended_first(session):
-    stream = session.generate(request())
-    next(stream)
-
-    with pytest.raises(EngineError, match="busy"):
-        session.generate(request())
-    stream.close()
-    assert tokens_of(session.generate(request(max_tokens=2)))
-
-
 def test_another_thread_can_cancel(session):
     stream = session.generate(request(max_tokens=3000, ignore_eos=True))
     next(stream)

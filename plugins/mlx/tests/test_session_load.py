@@ -60,10 +60,8 @@ def test_a_type_to_compute_in_is_honoured(load, session):
     [
         ({"threads": 2}, "threads"),
         ({"flash_attention": True}, "flash_attention"),
-        ({"max_sequences": 4}, "max_sequences"),
-        ({"kv_type": "q8_0"}, "kv-type"),
-        ({"gpu_layers": 3}, "gpu-layers"),
         ({"embeddings": True}, "embeddings"),
+        ({"gpu_layers": 3}, "gpu-layers"),
     ],
 )
 def test_options_that_mlx_has_not_are_refused_by_name(load, options, named):
@@ -71,7 +69,10 @@ def test_options_that_mlx_has_not_are_refused_by_name(load, options, named):
         load(**options)
 
 
-@pytest.mark.parametrize("options", [{"context_length": 0}, {"batch_size": 0}, {"compute_dtype": "int8"}])
+@pytest.mark.parametrize(
+    "options",
+    [{"context_length": 0}, {"batch_size": 0}, {"compute_dtype": "int8"}, {"kv_type": "q8_0"}, {"max_sequences": 1000}],
+)
 def test_options_that_make_no_sense_are_refused(load, options):
     with pytest.raises(UsageError):
         load(**options)

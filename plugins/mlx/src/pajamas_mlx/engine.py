@@ -7,6 +7,7 @@ lets this module's thread compute. The thread is the process's: engines of two s
 from __future__ import annotations
 
 import atexit
+import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -16,7 +17,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from functools import cache
 from typing import Any, TypeVar
 
@@ -121,10 +122,16 @@ class _Thread:
         self._thread.start()
         atexit.register(self._stop)
 
-    def result(self, work: Callable[[], T]) -> T:
+    def result(self, work: Callable[[], T], *, whole: bool) -> T:
         future: Future[T] = Future()
         self._work.put((future, work))
-        return future.result()
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            while whole and not future.done():
+                with contextlib.suppress(KeyboardInterrupt):
+                    wait((future,))
+            raise
 
     def _run(self) -> None:
         while item := self._work.get():
@@ -146,8 +153,10 @@ def _thread() -> _Thread:
     return _Thread(engine().mx)
 
 
-def compute(device: str, work: Callable[[], T]) -> T:
+def compute(device: str, work: Callable[[], T], *, whole: bool = False) -> T:
     """What `work` returns, computed on `device` by the engine's thread. Ctrl-C ends the wait, not the work.
+
+    :param whole: Ctrl-C waits for the work: for what is short, and changes what others use.
 
     Raises:
         PajamasError: what `work` raises.
@@ -161,7 +170,7 @@ def compute(device: str, work: Callable[[], T]) -> T:
             return work()
 
     try:
-        return _thread().result(run)
+        return _thread().result(run, whole=whole)
     except PajamasError:
         raise
     except MemoryError as error:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
@@ -12,15 +11,21 @@ from pajamas.needs import load_features, refuse_missing
 from pajamas.types import LoadOptions
 from pajamas_mlx import engine
 from pajamas_mlx.session.features import FEATURES
+from pajamas_mlx.session.model import KV_GROUP, Plan
 from pajamas_mlx.session.rope import corrections
+from pajamas_mlx.session.windows import MixedWindows, window_of
 
 if TYPE_CHECKING:
     from pajamas_mlx.session.facts import Facts
 
 COMPUTE_DTYPES = ("float32", "bfloat16", "float16")
 DEFAULT_CONTEXT = 8192
+DEFAULT_SEQUENCES = 8
+MOST_SEQUENCES = 256
 CHUNK = 512
 """Tokens of a prompt that are computed together. On the processor MLX keeps all attention scores of a chunk at once."""
+KV_BITS = {"8": 8, "8bit": 8, "4": 4, "4bit": 4}
+"""Types of the key/value cache: mlx-lm's `--kv-bits`. It can say 2 too, which leaves nothing of a model."""
 
 
 @frozen(kw_only=True)
@@ -30,9 +35,13 @@ class Parameters:
     device: str
     context_length: int
     chunk: int
-    compute_dtype: str | None
-    corrections: Mapping[str, Any]
-    """To the config, before mlx-lm reads it."""
+    sequences: int
+    """Requests that are answered at once."""
+    room: int
+    """Tokens of all sequences together."""
+    plan: Plan
+    notes: tuple[str, ...] = ()
+    """What was chosen that nobody has asked for, and why."""
 
 
 def resolve(options: LoadOptions, facts: Facts) -> Parameters:
@@ -43,19 +52,17 @@ def resolve(options: LoadOptions, facts: Facts) -> Parameters:
     Raises:
         UsageError: a number or a type that makes no sense.
         UnsupportedFeature: an option that MLX has not; each is named.
-        UnsupportedModel: the config asks for what MLX would ignore.
+        UnsupportedModel: the config asks for what MLX would ignore, in a context as long.
         DeviceNotFound: the device is not here.
     """
     device = engine.check_device(options.device)
     refuse_missing("mlx", load_features(options), FEATURES)
     lacking = [name for name in ("threads", "flash_attention") if getattr(options, name) is not None]
-    lacking += ["max_sequences"] if options.max_sequences > 1 else []
     lacking += ["gpu_layers"] if options.gpu_layers == 0 and device == "metal" else []
     if lacking:
         raise UnsupportedFeature(
             f"Backend 'mlx' does not support {', '.join(lacking)}.",
-            "MLX chooses its threads and its attention itself, computes all layers on one device, and a session "
-            "answers one request at a time.",
+            "MLX chooses its threads and its attention itself, and computes all layers on one device.",
             "Leave the option out; the device cpu computes everything on the processor.",
         )
     for name in ("context_length", "batch_size", "max_sequences"):
@@ -66,8 +73,20 @@ def resolve(options: LoadOptions, facts: Facts) -> Parameters:
         raise UsageError(
             f"MLX does not compute in {options.compute_dtype!r}.", "", f"Choose one of {', '.join(COMPUTE_DTYPES)}."
         )
+    if (options.max_sequences or 0) > MOST_SEQUENCES:
+        raise UsageError(f"{options.max_sequences} sequences are too many.", f"There may be {MOST_SEQUENCES}.", "")
     trained = facts.trained_context
     context = options.context_length or trained or DEFAULT_CONTEXT
+    notes = []
+    try:
+        window = window_of(facts.config)
+    except MixedWindows as error:
+        if (options.context_length or 0) > error.window:
+            raise
+        if context > error.window:
+            context = error.window
+            notes += [f"The context is {context:,} tokens: mlx-lm ignores this model's window of so many."]
+        window = None
     # Rotations go on beyond the trained context, though what they mean was not learned. Learned positions end there.
     if trained and context > trained and not facts.rotary:
         raise UsageError(
@@ -75,11 +94,38 @@ def resolve(options: LoadOptions, facts: Facts) -> Parameters:
             f"The model has learned {trained:,} positions, and there is no other.",
             "Ask for less.",
         )
+    compute_dtype = options.compute_dtype
+    if compute_dtype is None and device == "cpu" and facts.wants_float32:
+        compute_dtype = "float32"
+        notes += [f"On the processor this model is computed in float32: {facts.wants_float32}."]
     return Parameters(
         device=device,
         context_length=context,
         chunk=min(options.batch_size or CHUNK, context),
-        # MLX multiplies quantized weights by float32 on the processor, and takes seven times as long for 16 bits.
-        compute_dtype=options.compute_dtype or ("float32" if device == "cpu" and facts.quantized else None),
-        corrections=corrections(facts.config, context),
+        sequences=options.max_sequences or DEFAULT_SEQUENCES,
+        room=context * (options.max_sequences or 1),
+        plan=Plan(
+            folder=str(facts.folder.resolve()),
+            compute_dtype=compute_dtype,
+            corrections=corrections(facts.config, context),
+            kv_bits=_kv_bits(options.kv_type, facts),
+            window=window if window is not None and window < context else None,
+        ),
+        notes=tuple(notes),
     )
+
+
+def _kv_bits(kv_type: str | None, facts: Facts) -> int | None:
+    if kv_type is None:
+        return None
+    if kv_type.lower() not in KV_BITS:
+        raise UsageError(
+            f"MLX has no key/value cache of the type {kv_type!r}.", "", "Choose 8bit or 4bit, or leave it out."
+        )
+    if (facts.architecture.head_dim or 1) % KV_GROUP:
+        raise UnsupportedFeature(
+            "This model's key/value cache cannot be quantized.",
+            f"Its heads have {facts.architecture.head_dim} numbers, which are no groups of {KV_GROUP}.",
+            "Leave kv_type out.",
+        )
+    return KV_BITS[kv_type.lower()]

@@ -6,6 +6,7 @@ end. The child loads the model, computes two tokens and one more, and says what 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -16,46 +17,65 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pajamas.errors import EngineError, ModelFileError, NotEnoughMemory, PajamasError, error_class
+from attrs import asdict
+
+from pajamas.errors import (
+    EngineError,
+    ModelFileError,
+    NotEnoughMemory,
+    PajamasError,
+    UnsupportedFeature,
+    error_class,
+)
 from pajamas_mlx import engine
+from pajamas_mlx.batching.trial import computes_together
 from pajamas_mlx.parameters import Parameters
 from pajamas_mlx.session.facts import Facts
 
 _TIMEOUT = 180.0
 _SLOWEST_DISK = 20e6  # bytes a second
 _MARK = "pajamas-answer:"
+_SAID = {True: "together", False: "one by one"}
 # -P: a file of the current folder must not pass for a module of the standard library.
 _COMMAND = (sys.executable, "-P", "-m", "pajamas_mlx.session.checkup")
 
 
-def check_once(facts: Facts, parameters: Parameters) -> None:
+def check_once(facts: Facts, parameters: Parameters) -> bool:
     """Raise what the trial finds; a good end is remembered for the same files, by their sizes and times of change.
+
+    Returns whether mlx-lm computes several answers together as it computes each alone.
 
     Raises:
         NotEnoughMemory: the weights are larger than the machine's memory.
         ModelFileError: the engine refuses the model, or dies of it.
         UnsupportedFeature: it cannot be computed in that type.
     """
-    _check_memory(facts, parameters.compute_dtype)
-    request = {
-        "folder": str(facts.folder.resolve()), "device": parameters.device, "compute_dtype": parameters.compute_dtype,
-        "corrections": parameters.corrections,
-    }  # fmt: skip
+    _check_memory(facts, parameters.plan.compute_dtype)
+    request = {"device": parameters.device, "plan": asdict(parameters.plan)}
     mark = _folder() / _key(facts, request)
-    if mark.is_file():
-        return
+    with contextlib.suppress(OSError):
+        known = mark.read_text(encoding="ascii")
+        if known in _SAID.values():
+            return known == _SAID[True]
     answer = _run(request, _TIMEOUT + facts.size / _SLOWEST_DISK)
     if error := answer.get("error"):
         raise error_class(error[0])(*error[1:])
-    if why := answer.get("refused") or answer.get("died"):
+    why = answer.get("refused") or answer.get("died")
+    if why and parameters.plan.kv_bits is not None:
+        raise UnsupportedFeature(
+            f"This model's key/value cache cannot have {parameters.plan.kv_bits} bits.",
+            str(why)[:500],
+            "Leave kv_type out.",
+        )
+    if why:
         raise ModelFileError(
             f"MLX cannot load {facts.folder}.", str(why)[:500], "It is damaged, or not what this mlx-lm reads."
         )
-    try:
+    together = answer.get("together") is True
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs the next load two seconds
         mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.touch()
-    except OSError:  # a cache that cannot be written costs the next load two seconds
-        return
+        mark.write_text(_SAID[together], encoding="ascii")
+    return together
 
 
 def _check_memory(facts: Facts, compute_dtype: str | None) -> None:
@@ -112,24 +132,27 @@ def _ending(code: int) -> str:
 
 
 def _try(request: dict[str, Any]) -> dict[str, Any]:
-    """In the child. Only whether it can be computed counts: numbers are judged where they are used."""
-    from pajamas_mlx.session.model import Model
+    """In the child. Whether it can be computed counts, and whether two answers together are what each is alone; other
+    numbers are judged where they are used.
+    """
+    from pajamas_mlx.session.model import Model, Plan
 
-    def work() -> None:
-        model = Model(Path(request["folder"]), request["compute_dtype"], request["corrections"])
+    def work() -> Model:
+        model = Model(Plan(**request["plan"]))
         cache = model.new_cache()
         model.logits([0, 1 % model.vocabulary_size], cache)
         model.logits([0], cache)
+        return model
 
     try:
-        engine.compute(request["device"], work)
+        model = engine.compute(request["device"], work)
     except EngineError as error:
         return {"refused": error.why}
     except PajamasError as error:
         return {"error": [type(error).__name__, error.what, error.why, error.fix]}
     except Exception as error:  # mlx-lm raises anything for a config that it does not expect
         return {"refused": f"{type(error).__name__}: {error}"}
-    return {}
+    return {"together": computes_together(model, request["device"])}
 
 
 if __name__ == "__main__":

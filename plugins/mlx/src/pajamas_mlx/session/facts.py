@@ -26,6 +26,7 @@ _DTYPES = frozenset(
     {"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "BF16", "F32", "C64", "F8_E4M3", "F8_E8M0"}
 )
 _ROTARY = ("rope", "rotary", "partial_rotary")
+_EXPERT = re.compile(r"\bexperts\b.*(?<!bias)$")
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "tiktoken.model")
 
 
@@ -51,6 +52,15 @@ class Facts:
     def quantized(self) -> bool:
         """Whether some weights are integers with scales, as mlx-lm writes them."""
         return any(name.endswith(".scales") for name in self.tensors)
+
+    @property
+    def wants_float32(self) -> str:
+        """Why MLX should compute in float32 on the processor where nothing else is asked; empty if it need not."""
+        if self.quantized:
+            return "quantized weights are multiplied several times faster so"
+        if any(entry.dtype in ("F16", "BF16") and _EXPERT.search(name) for name, entry in self.tensors.items()):
+            return "MLX multiplies experts in no other type there"
+        return ""
 
     @property
     def trained_context(self) -> int:

@@ -20,8 +20,11 @@ FEATURES = frozenset(
         Feature.TOOLS,
         Feature.THINKING,
         Feature.SCORE,
+        Feature.PARALLEL,
+        Feature.EXACT,
         Feature.PROMPT_CACHE,
+        Feature.KV_TYPE,
         Feature.COMPUTE_DTYPE,
     }
 )
-"""mlx-lm samples no typical-p and knows no GBNF; its batches take no seed of each request, so nothing is parallel."""
+"""mlx-lm samples no typical-p and knows no GBNF."""

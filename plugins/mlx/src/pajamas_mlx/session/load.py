@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from pajamas.errors import ModelFileError
@@ -12,6 +13,8 @@ from pajamas_mlx.session.session import MLXSession
 
 if TYPE_CHECKING:
     from pajamas.types import Artifact, LoadOptions
+
+log = logging.getLogger(__name__)
 
 
 def load(artifact: Artifact, options: LoadOptions) -> MLXSession:
@@ -32,7 +35,9 @@ def load(artifact: Artifact, options: LoadOptions) -> MLXSession:
     facts = read_facts(artifact.path)
     chosen = parameters.resolve(options, facts)
     try:
-        check_once(facts, chosen)
-        return MLXSession(facts, chosen)
+        together = check_once(facts, chosen)
+        for note in chosen.notes:
+            log.warning("%s", note)
+        return MLXSession(facts, chosen, together=together)
     except OSError as error:
         raise ModelFileError(f"{artifact.path} was there and is gone.", str(error), "Check the path.") from error

@@ -12,8 +12,11 @@ import importlib.metadata
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from attrs import asdict
 
 from pajamas.errors import ContextOverflow, EngineError, ModelFileError, UsageError
 from pajamas.modelfiles import LocalFiles, parse_json
@@ -22,15 +25,17 @@ from pajamas_mlx import engine
 
 if TYPE_CHECKING:
     from pajamas_mlx.session.facts import Facts
+    from pajamas_mlx.session.model import Plan
     from pajamas_mlx.session.sequence import Sequence
 
 _SAMPLES, _SAMPLE_BYTES = 64, 4096
 _OURS = "0.pajamas_"  # where mlx-lm puts the first level of metadata
 
 
-def fingerprint(facts: Facts, compute_dtype: str | None) -> str:
-    """A digest of what a cache depends on: config, samples of the weights, the type, the engine's versions."""
-    known = [importlib.metadata.version("mlx"), engine.version(), compute_dtype, facts.config]
+def fingerprint(facts: Facts, plan: Plan) -> str:
+    """A digest of what a cache depends on: config, samples of the weights, the types, the engine's versions."""
+    loaded = {**asdict(plan), "folder": None}
+    known = [importlib.metadata.version("mlx"), engine.version(), loaded, facts.config]
     digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode())
     for name in facts.files:
         path = facts.folder / name
@@ -42,14 +47,14 @@ def fingerprint(facts: Facts, compute_dtype: str | None) -> str:
     return digest.hexdigest()
 
 
-def save(sequence: Sequence, device: str, path: Path, model: str) -> None:
+def save(sequence: Sequence | None, device: str, path: Path, model: str) -> None:
     """Write the sequence's tokens and cache; beside the target first, then renamed.
 
     Raises:
         UsageError: there is nothing to save yet.
         EngineError: the file cannot be written.
     """
-    if not sequence.tokens:
+    if sequence is None or not sequence.tokens:
         raise UsageError("There is no prompt to save.", "This session has computed none yet.", "Generate first.")
     metadata = {"pajamas_tokens": json.dumps(sequence.tokens), "pajamas_model": model}
     caches = engine.engine().caches
@@ -67,8 +72,8 @@ def save(sequence: Sequence, device: str, path: Path, model: str) -> None:
             part.unlink(missing_ok=True)
 
 
-def load(sequence: Sequence, device: str, path: Path, fingerprint: str, longest: int) -> int:
-    """Put a saved cache in place of the sequence's own; how many tokens it holds.
+def load(vacant: Callable[[], Sequence], device: str, path: Path, fingerprint: str, longest: int) -> int:
+    """Put a saved cache into the sequence that `vacant` gives once the file is checked; how many tokens it holds.
 
     Raises:
         ModelFileError: the file is missing, damaged, or no prompt cache of pajamas.
@@ -87,6 +92,8 @@ def load(sequence: Sequence, device: str, path: Path, fingerprint: str, longest:
             f"The context holds {longest:,}.",
             "Load with a longer context.",
         )
+
+    sequence = vacant()
 
     def restore() -> list[Any]:
         kinds = [type(layer).__name__ for layer in sequence.model.new_cache()]

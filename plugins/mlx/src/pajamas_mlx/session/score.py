@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,14 +16,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pajamas_mlx.session.sequence import Sequence
+    from pajamas_mlx.session.model import Model
 
 _LOGITS_BYTES = 64 << 20
 _PIECE_BYTES = 4 << 20
 _MOST_ROWS, _LEAST_ROWS = 512, 32
 
 
-def blocks(sequence: Sequence, device: str, tokens: list[int], first: int) -> Iterator[NDArray[np.float32]]:
+def blocks(
+    model: Model, device: str, tokens: list[int], first: int, cancelled: threading.Event
+) -> Iterator[NDArray[np.float32]]:
     """float32 [rows, vocabulary] for positions `first` on, the rows in order; a window has a cache of its own.
 
     The window is computed in parts of at most 64 MiB of log-probabilities (at least 32 rows), cut at the same places
@@ -31,12 +34,11 @@ def blocks(sequence: Sequence, device: str, tokens: list[int], first: int) -> It
     Raises:
         EngineError: the session was closed or cancelled from another thread.
     """
-    model = sequence.model
     count = max(_LEAST_ROWS, min(_MOST_ROWS, _LOGITS_BYTES // (4 * model.vocabulary_size)))
     count = 1 << (count.bit_length() - 1)
     cache = model.new_cache()
     for begin in range(0, len(tokens), count):
-        if sequence.cancelled.is_set():
+        if cancelled.is_set():
             raise EngineError("The scoring was cancelled.", "Another thread has closed the session.", "")
         part, skipped = tokens[begin : begin + count], max(0, first - begin)
         if skipped >= len(part):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import copy
 from typing import TYPE_CHECKING, Any
 
 from pajamas_mlx import engine
@@ -16,67 +16,89 @@ if TYPE_CHECKING:
     from pajamas_mlx.session.model import Model
 
 
-class Stopped(Exception):
-    """The prompt was cancelled while it was computed."""
-
-
 class Sequence:
     """`tokens` are those whose keys and values the cache holds.
 
-    :param chunk: tokens that are computed together.
+    :param chunk: tokens of a prompt that are computed together, at most.
     """
 
     def __init__(self, model: Model, device: str, chunk: int) -> None:
         self.model = model
-        self._device = device
-        self._chunk = chunk
+        self.chunk = chunk
         self.tokens: list[int] = []
         self.cache: list[Any] = []
-        self.cancelled = threading.Event()
+        self._device = device
         # Rounding depends on how tokens are grouped. These first ones were computed in whole chunks from the start, as
         # a fresh session would compute them: their values are the same to the bit.
         self._regular = 0
 
-    def prefill(self, prompt: list[int], *, reuse: bool, exact: bool) -> tuple[NDArray[np.float32], int]:
-        """Compute a prompt: the logits after it, and how many of its tokens were there already.
+    def common(self, tokens: Tokens[int], *, exact: bool) -> int:
+        """How many tokens at the beginning of a prompt need not be computed again; the last one always is.
 
-        The last token is computed alone, as mlx-lm does it.
+        :param exact: only those that make no difference to the result, to the last bit.
+        """
+        found = min(common_length(self.tokens, tokens), len(tokens) - 1)
+        if exact:
+            found = min(found, self._regular) // self.chunk * self.chunk
+        # A layer that looks back on a window, or keeps a state in place of keys, has forgotten what was before.
+        return found if found == len(self.tokens) or all(part.is_trimmable() for part in self.cache) else 0
 
-        :param exact: reuse only what makes no difference to the result, to the last bit.
+    def cut(self, count: int) -> None:
+        """Forget all tokens behind the first `count`; all of them where the cache cannot be cut."""
+        surplus = len(self.tokens) - count
+        if surplus and not all(part.is_trimmable() for part in self.cache):
+            count = 0
+        if surplus and count:
+            for part in self.cache:
+                part.trim(surplus)
+        if not count:
+            self.clear()
+        del self.tokens[count:]
+        self._regular = min(self._regular, count) // self.chunk * self.chunk
+
+    def advance(self, tokens: list[int]) -> None:
+        """Compute tokens of a prompt; their results are not wanted.
 
         Raises:
-            Stopped: cancelled between chunks; what was computed stays.
-            EngineError: the engine failed.
+            EngineError: the engine failed; the sequence is empty.
         """
-        # The last token is always computed: its logits are wanted.
-        common = min(_common(self.tokens, prompt), len(prompt) - 1) if reuse else 0
-        kept = min(common, self._regular) // self._chunk * self._chunk if exact else common
-        kept = self._keep(kept)
-        regular = kept % self._chunk == 0 and kept <= self._regular
-        self._regular = kept if regular else min(self._regular, kept) // self._chunk * self._chunk
-        while len(self.tokens) < len(prompt) - 1:
-            if self.cancelled.is_set():
-                raise Stopped
-            start = len(self.tokens)
-            chunk = prompt[start : min(start + self._chunk, len(prompt) - 1)]
-            self._compute(chunk, lambda chunk=chunk: self.model.advance(chunk, self.cache))
-            if regular and len(chunk) == self._chunk:
-                self._regular = len(self.tokens)
-        return self.append(prompt[-1]), kept
+        regular = len(tokens) == self.chunk and self._regular == len(self.tokens)
+        self._compute(tokens, lambda: self.model.advance(tokens, self.cache))
+        if regular:
+            self._regular = len(self.tokens)
 
-    def append(self, token: int) -> NDArray[np.float32]:
-        """Compute one more token: the logits after it, float32 [vocabulary]."""
+    def logits(self, token: int) -> NDArray[np.float32]:
+        """Compute one more token: the logits after it, float32 [vocabulary]. Raises as `advance`."""
         found: NDArray[np.float32] = self._compute([token], lambda: self.model.logits([token], self.cache))
         return found
+
+    def take(self, other: Sequence) -> None:
+        """Hold what the other holds, as a copy."""
+        self.cache = engine.compute(self._device, lambda: copy.deepcopy(other.cache))
+        self.tokens, self._regular = list(other.tokens), other._regular
+
+    def lend(self) -> list[Any]:
+        """The cache, which is no longer this sequence's; its tokens stay known. `restored` brings it back."""
+        cache, self.cache = self.cache, []
+        return cache
+
+    def restored(self, tokens: list[int], cache: list[Any], *, lent: bool = False) -> None:
+        """The memory was filled from elsewhere with these tokens.
+
+        :param lent: it is what `lend` gave away, and what has been added since.
+        """
+        self.tokens, self.cache = tokens, cache
+        self._regular = self._regular if lent else 0
 
     def clear(self) -> None:
         self.tokens = []
         self.cache = []
         self._regular = 0
 
-    def restored(self, tokens: list[int], cache: list[Any]) -> None:
-        """The memory was filled from elsewhere with these tokens."""
-        self.tokens, self.cache, self._regular = tokens, cache, 0
+    @property
+    def size(self) -> int:
+        """Bytes of the cache."""
+        return sum(part.nbytes for part in self.cache if not part.empty())
 
     def _compute(self, tokens: list[int], work: Any) -> Any:
         if not self.cache:
@@ -89,19 +111,10 @@ class Sequence:
         self.tokens += tokens
         return found
 
-    def _keep(self, wanted: int) -> int:
-        """Cut the memory back to `wanted` tokens, or to none where it cannot be cut there."""
-        surplus = len(self.tokens) - wanted
-        # A layer that looks back on a window, or keeps a state in place of keys, has forgotten what was before.
-        if surplus and not all(part.is_trimmable() and part.trim(surplus) == surplus for part in self.cache):
-            wanted = 0
-        if not wanted:
-            self.clear()
-        del self.tokens[wanted:]
-        return wanted
 
-
-def _common(known: Tokens[int], prompt: Tokens[int]) -> int:
+def common_length(known: Tokens[int], prompt: Tokens[int]) -> int:
     """How many tokens at the beginning are equal."""
-    places = enumerate(zip(known, prompt, strict=False))
-    return next((place for place, (one, other) in places if one != other), min(len(known), len(prompt)))
+    shorter = min(len(known), len(prompt))
+    if known[:shorter] == prompt[:shorter]:
+        return shorter
+    return next(place for place in range(shorter) if known[place] != prompt[place])

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pajamas.errors import ContextOverflow, EngineError, UsageError
 from pajamas.session import BaseSession
-from pajamas.types import Chunk, GenerateRequest, MemoryUse
+from pajamas.types import GenerateRequest, MemoryUse
 from pajamas_mlx import engine
+from pajamas_mlx.batching.group import Group
+from pajamas_mlx.batching.job import Job
+from pajamas_mlx.batching.lane import Lane
+from pajamas_mlx.batching.scheduler import WAITING_EACH, Scheduler
+from pajamas_mlx.batching.stream import AnswerStream
 from pajamas_mlx.session import prompt_cache, score
-from pajamas_mlx.session.answer import Answer
 from pajamas_mlx.session.features import FEATURES
 from pajamas_mlx.session.json_mask import Guide
 from pajamas_mlx.session.model import Model
@@ -30,25 +35,35 @@ if TYPE_CHECKING:
 
 
 class MLXSession(BaseSession):
-    """`pajamas.types.Session`. One caller at a time: another thread waits until a stream has ended or is closed."""
+    """`pajamas.types.Session`. Any number of threads may use it at once: answers are computed side by side, and those
+    that need not be exact together; one window is scored at a time.
+
+    :param together: whether mlx-lm computes several answers of this model together as it computes each alone.
+    """
 
     backend = "mlx"
     features = FEATURES
 
-    def __init__(self, facts: Facts, parameters: Parameters) -> None:
+    def __init__(self, facts: Facts, parameters: Parameters, *, together: bool) -> None:
         self._facts = facts
         self._parameters = parameters
         self._turn = Turn()
+        """For scoring."""
+        self._cancelled = threading.Event()
         self._closed = False
         self.architecture = facts.architecture
         self.context_length = parameters.context_length
         self.default_sampling = facts.default_sampling
-        device = parameters.device
-        self._model = engine.compute(
-            device, lambda: Model(facts.folder, parameters.compute_dtype, parameters.corrections)
+        device, places = parameters.device, parameters.sequences
+        self._model = model = engine.compute(device, lambda: Model(parameters.plan))
+        self._vocabulary = Vocabulary(facts.folder, facts.end_tokens, model.vocabulary_size)
+        lane = Lane(
+            lambda: Sequence(model, device, parameters.chunk),
+            places=places,
+            room=parameters.room,
+            group=Group(model, device, places) if together and places > 1 else None,
         )
-        self._vocabulary = Vocabulary(facts.folder, facts.end_tokens, self._model.vocabulary_size)
-        self._sequence = Sequence(self._model, device, parameters.chunk)
+        self._scheduler = Scheduler(lane, most_waiting=WAITING_EACH * places)
         self.chat_template = self._vocabulary.chat_template
         self.special_tokens: Mapping[str, str] = self._vocabulary.special_tokens
 
@@ -57,8 +72,7 @@ class MLXSession(BaseSession):
         """Weights, and the key/value cache as far as it has grown. MLX tells its scratch memory for all sessions of a
         process only: it is not counted.
         """
-        kept = sum(part.nbytes for part in self._sequence.cache)
-        return MemoryUse(weights=self._model.size, kv_cache=kept, compute=0)
+        return MemoryUse(weights=self._model.size, kv_cache=self._scheduler.lane.size, compute=0)
 
     def tokenize(self, text: str, *, add_special: bool = True, parse_special: bool = True) -> list[int]:
         self._check_open()
@@ -68,19 +82,20 @@ class MLXSession(BaseSession):
         self._check_open()
         return self._vocabulary.detokenize(token_ids)
 
-    def generate(self, request: GenerateRequest) -> Stream[Chunk]:
-        """A lazy stream, a chunk a token; `close` frees the session at once.
+    def generate(self, request: GenerateRequest) -> AnswerStream:
+        """A lazy stream, a chunk a token; `close` frees its place at once. One may be read in each of many threads, or
+        several in one: whoever waits for a chunk computes for all, up to 64 chunks ahead of the other readers.
 
-        With a seed the same request gives the same answer in any state of the session: only what makes no difference
-        to the last bit is reused of an earlier prompt. The window of the penalties is 64 tokens, prompt included.
+        With `exact` or a seed the same request gives the same answer in any state of the session, alone or beside
+        others: it is computed by itself, and only what makes no difference to the last bit is reused of an earlier
+        prompt. Other answers can differ in near-ties. The window of the penalties is 64 tokens, prompt included.
 
         Raises:
             ContextOverflow: prompt and one token do not fit the context; nothing was computed.
             UsageError: an option or a schema that makes no sense.
             UnsupportedFeature: the request asks for what MLX has not, or the schema for what cannot be enforced.
-            EngineError: this thread has a stream open, or the engine fails.
+            EngineError: from the stream: too many requests wait already, or the engine fails.
         """
-        self._turn.check()
         self._check_open()
         self.refuse_unsupported(request)
         prompt = self._prompt(request)
@@ -99,11 +114,12 @@ class MLXSession(BaseSession):
             forbidden=self._vocabulary.end_tokens if request.ignore_eos else (),
             mask=self._guide.mask(request.json_schema) if request.json_schema is not None else None,
         )
-        return Stream(
-            self._turn,
-            lambda: Answer(self._vocabulary, self._open_sequence(), sampler, request, prompt, limit).chunks(),
-            self.cancel,
-        )
+
+        def begin() -> Job:
+            self._check_open()
+            return Job(self._vocabulary, sampler, request, prompt, limit)
+
+        return AnswerStream(self._scheduler, begin)
 
     def score(self, token_ids: list[int], first: int = 0) -> Stream[NDArray[np.float32]]:
         """As `Session.score`; one window, which must fit the context. A block is at most 4 MiB (or one row).
@@ -122,52 +138,54 @@ class MLXSession(BaseSession):
         if not 0 <= first < len(token_ids):
             raise UsageError(f"Position {first} is not in the window.", f"It has {len(token_ids):,} tokens.", "")
         tokens = list(token_ids)
-        return Stream(
-            self._turn,
-            lambda: score.blocks(self._open_sequence(), self._parameters.device, tokens, first),
-            self.cancel,
-        )
+        return Stream(self._turn, lambda: self._score(tokens, first), self._cancelled.set)
 
     def save_prompt_cache(self, path: Path) -> None:
-        """Write what is computed of the last prompt and its answer.
+        """Write what is computed of the prompt that was begun or ended last, and of its answer.
 
         Raises:
             UsageError: there is nothing yet.
             EngineError: the file cannot be written.
         """
-        with self._turn:
-            prompt_cache.save(self._open_sequence(), self._parameters.device, path, self._fingerprint)
+        with self._scheduler.turns:
+            self._check_open()
+            self._scheduler.sweep()
+            prompt_cache.save(self._scheduler.lane.computed_last(), self._parameters.device, path, self._fingerprint)
 
     def load_prompt_cache(self, path: Path) -> int:
-        """As `Session.load_prompt_cache`.
+        """As `Session.load_prompt_cache`. Exact answers do not use it.
 
         Raises:
             ModelFileError: it is damaged, or no prompt cache.
             UsageError: another model, compute type or engine version made it.
             ContextOverflow: it is longer than this session's context.
+            EngineError: answers that are being computed leave no place for it.
         """
-        with self._turn:
+        with self._scheduler.turns:
+            self._check_open()
+            self._scheduler.sweep()
             return prompt_cache.load(
-                self._open_sequence(), self._parameters.device, path, self._fingerprint, self.context_length
+                self._scheduler.lane.vacant, self._parameters.device, path, self._fingerprint, self.context_length
             )
 
     def cancel(self) -> None:
-        """End the answer that is being computed, from any thread: its last chunk says "cancelled"."""
-        self._sequence.cancelled.set()
+        """End all that is being computed, from any thread: the last chunk of each answer says "cancelled"."""
+        self._scheduler.cancel_all()
+        self._cancelled.set()
 
     def close(self) -> None:
-        """Free the model. An answer that is open is closed; one that another thread computes is cancelled first."""
+        """Free the model. Answers that are open end as if they were cancelled."""
         if self._closed:
             return
+        self._closed = True
         self._turn.end_stream()
+        self._scheduler.close()
         with self._turn:
-            self._closed = True
-            self._sequence.clear()
             engine.compute(self._parameters.device, self._model.free)
 
     @cached_property
     def _fingerprint(self) -> str:
-        return prompt_cache.fingerprint(self._facts, self._parameters.compute_dtype)
+        return prompt_cache.fingerprint(self._facts, self._parameters.plan)
 
     @cached_property
     def _guide(self) -> Guide:
@@ -187,10 +205,10 @@ class MLXSession(BaseSession):
             raise UsageError("The prompt is empty.", "The model needs a token to go on from.", "Write something.")
         return prompt
 
-    def _open_sequence(self) -> Sequence:
+    def _score(self, tokens: list[int], first: int) -> Iterator[NDArray[np.float32]]:
         self._check_open()
-        self._sequence.cancelled.clear()
-        return self._sequence
+        self._cancelled.clear()
+        return score.blocks(self._model, self._parameters.device, tokens, first, self._cancelled)
 
     def _check_open(self) -> None:
         if self._closed:
