@@ -16,21 +16,23 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class Profile:
-    """A balance of size and quality, with the largest perplexity increase that it accepts."""
+    """A balance of size and quality, with the largest losses that it accepts."""
 
     name: str
     schemes: dict[str, str]
     """Format to scheme."""
     threshold: float
     """Per cent of perplexity above the 16-bit original."""
+    divergence: float
+    """Largest accepted mean KL divergence from it, in nats."""
 
 
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile(name="balanced", schemes={"gguf": "Q4_K_M", "mlx": "4bit"}, threshold=5.0),
-        Profile(name="ultra", schemes={"gguf": "Q3_K_M", "mlx": "4bit"}, threshold=12.0),
-        Profile(name="hq", schemes={"gguf": "Q6_K", "mlx": "8bit"}, threshold=2.0),
+        Profile(name="balanced", schemes={"gguf": "Q4_K_M", "mlx": "4bit"}, threshold=5.0, divergence=0.10),
+        Profile(name="ultra", schemes={"gguf": "Q3_K_M", "mlx": "4bit"}, threshold=12.0, divergence=0.25),
+        Profile(name="hq", schemes={"gguf": "Q6_K", "mlx": "8bit"}, threshold=2.0, divergence=0.02),
     )
 }
 _INFERRED = {"q4_k_m": "balanced", "4bit": "balanced", "q3_k_m": "ultra", "q6_k": "hq", "8bit": "hq"}
@@ -63,9 +65,10 @@ def resolve_targets(
     """One target for each format.
 
     `precision` holds one scheme for each format, in their order, separated by colons (`q4_k_m:4bit`). Without it the
-    profile decides, `balanced` where none is named and `ultra` with `aggressive`. `aggressive` never changes a GGUF
-    scheme that was named. `backends` holds, by format, what the backend that makes it says of itself: how it spells its
-    schemes, and which of them a profile means.
+    profile decides, `balanced` where none is named and `ultra` with `aggressive`. With it a profile that is named says
+    what is accepted, and which recipe is meant where the scheme has several: MLX's `4bit` with `ultra` is the uniform
+    one. `aggressive` never changes a GGUF scheme that was named. `backends` holds, by format, what the backend that
+    makes it says of itself: how it spells its schemes, and which of them a profile means.
 
     Raises:
         UsageError: unknown profile or scheme, a format twice, another number of schemes than of formats, or
@@ -107,7 +110,7 @@ def resolve_targets(
             format=format,
             scheme=scheme,
             profile=PROFILES[profile] if profile else _inferred(format, scheme, aggressive, infos.get(format)),
-            aggressive=aggressive and format != "gguf",
+            aggressive=format != "gguf" and (aggressive or _means(profile, format, scheme, infos.get(format))),
         )
         for format, scheme in zip(formats, schemes, strict=True)
     ]
@@ -150,6 +153,14 @@ def _scheme_of(profile: Profile, format: str, info: BackendInfo | None) -> str:
             f"Name the scheme with --precision{': ' + ', '.join(info.schemes) if info and info.schemes else ''}.",
         )
     return schemes[format]
+
+
+def _means(profile: str | None, format: str, scheme: str, info: BackendInfo | None) -> bool:
+    """Whether a scheme that was named together with its profile is the profile's uniform one."""
+    chosen = PROFILES[profile] if profile else None
+    if chosen is None or not _uniform(chosen, format):
+        return False
+    return scheme == _spelled(_scheme_of(chosen, format, info), format, info)
 
 
 def _uniform(profile: Profile, format: str) -> bool:

@@ -130,6 +130,11 @@ class QuantizeJob:
     """Weights that share a scale."""
     target_bpw: float | None = None
     """Bits per weight up to which sensitive layers are raised."""
+    max_increase: float | None = None
+    """Largest perplexity increase, in per cent, that will be accepted of it; None is not judged. A recipe that can take
+    more or fewer bits takes the fewest that are enough."""
+    max_divergence: float | None = None
+    """Likewise the largest mean KL divergence from the original, in nats."""
     progress: Progress = NO_PROGRESS
     """What is told how far the work is."""
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from pajamas import hub, manifest, receipts, store
+from pajamas import hub, manifest, receipts
 from pajamas.dispatch import Choice, choose
-from pajamas.errors import PajamasError, TargetExists, UsageError
+from pajamas.errors import PajamasError, UsageError
 from pajamas.manifest import Manifest, Receipt
 from pajamas.modelfiles import LocalFiles
+from pajamas.operations.converting_paths import find_paths, no_empty_folders, refuse_existing
 from pajamas.operations.detecting import detect, weight_sizes
 from pajamas.operations.resolving import model_name, names_default, resolve_whole
 from pajamas.plugins import PluginHost
@@ -161,11 +162,11 @@ def convert(
         _refuse_uncalibrated(targets, backends)
     source = resolve_whole(host, model)
     name = model_name(host, model, source)
-    folder, paths = _paths(output, name, targets, backends)
+    folder, paths = find_paths(output, name, targets, backends)
     if not dry_run and (folder / manifest.FILE_NAME).is_file():
         manifest.read(folder)  # one that is not ours is refused now, not when the work is done
     if not (force or dry_run):
-        _refuse_existing(paths)
+        refuse_existing(paths)
     source, files = hub.open_files(source)
     architecture = detect(host, files)
     if not dry_run:
@@ -184,6 +185,7 @@ def convert(
             dry_run=dry_run,
             aggressive=target.aggressive,
             **honoured(options, backends[target.format]),
+            **_limits(target, validation or {}),
             progress=progress,
         )
         for target, path in zip(targets, paths, strict=True)
@@ -211,7 +213,8 @@ def convert(
 
 def _make(result: ConvertResult, target: Target, choice: Choice, job: QuantizeJob, command: str) -> ConvertResult:
     try:
-        artifact = choice.backend.quantize(job)
+        with no_empty_folders(job.output):
+            artifact = choice.backend.quantize(job)
         if job.dry_run:
             return evolve(result, artifacts=(*result.artifacts, artifact))
         receipt = receipts.make_receipt(result.folder, job, artifact, target, choice, command)
@@ -225,6 +228,18 @@ def _make(result: ConvertResult, target: Target, choice: Choice, job: QuantizeJo
         receipts=(*result.receipts, receipt),
         manifest_path=path,
     )
+
+
+def _limits(target: Target, validation: Mapping[str, Any]) -> dict[str, Any]:
+    """What will be accepted of the artifact: as its validation will judge it, where one is asked for."""
+    given = validation.get("options") or {}
+    increase, divergence = (
+        (target.profile.threshold, target.profile.divergence) if target.profile is not None else (None, None)
+    )
+    return {
+        "max_increase": given.get("max_increase", increase),
+        "max_divergence": given.get("max_divergence", divergence),
+    }
 
 
 def _refuse_uncalibrated(targets: Sequence[Target], backends: Mapping[str, BackendInfo]) -> None:
@@ -243,42 +258,3 @@ def _manifest_of(result: ConvertResult) -> Manifest:
         return Manifest(name=result.name)
     found = manifest.read(result.folder)
     return evolve(found, artifacts=tuple(item for item in found.artifacts if (result.folder / item.path).exists()))
-
-
-def _paths(
-    output: str | Path | None, name: str, targets: list[Target], backends: Mapping[str, BackendInfo]
-) -> tuple[Path, list[Path]]:
-    """The manifest's folder and each target's path, in design.md's layout."""
-    suffixes = {format: suffix for format, info in backends.items() if (suffix := file_suffix(format, info))}
-    named = {".gguf": "gguf", **{suffix: format for format, suffix in suffixes.items()}}
-    format = next((format for suffix, format in named.items() if str(output or "").lower().endswith(suffix)), None)
-    if output is not None and format is not None:
-        if [target.format for target in targets] != [format]:
-            raise UsageError(
-                f"--output {output} is one file.",
-                f"A file of that name holds one {format} artifact.",
-                "Name a folder for other or more formats.",
-            )
-        path = Path(output).expanduser()
-        return path.parent, [path]
-    folder = store.models_folder() / name.lower() if output is None else Path(output).expanduser()
-    return folder, [folder / target.format / _file_name(name, target, suffixes) for target in targets]
-
-
-def file_suffix(format: str, info: BackendInfo) -> str | None:
-    """How files of the format end; None for a format whose artifacts are folders."""
-    return ".gguf" if format == "gguf" else next((s for s, of in info.file_suffixes.items() if of == format), None)
-
-
-def _file_name(name: str, target: Target, suffixes: Mapping[str, str]) -> str:
-    """One file a scheme in one folder; without a suffix the format's folder is the artifact."""
-    suffix = suffixes.get(target.format)
-    return f"{name.lower()}-{target.scheme.lower()}{suffix}" if suffix else ""
-
-
-def _refuse_existing(paths: list[Path]) -> None:
-    for path in paths:
-        if path.is_file() or (path.is_dir() and any(path.iterdir())):
-            raise TargetExists(
-                f"{path} is there already.", "Nothing is replaced unasked.", "Use --force, or another --output."
-            )

@@ -14,7 +14,7 @@ from pajamas.manifest import Receipt
 from pajamas.model_cards import card_context
 from pajamas.modelfiles import LocalFiles, ModelFiles
 from pajamas.operations.converted import is_scheme, no_such_artifact, receipts_of
-from pajamas.operations.converting import file_suffix
+from pajamas.operations.converting_paths import file_suffix
 from pajamas.operations.detecting import detect, weight_sizes
 from pajamas.operations.inventory import ListedModel
 from pajamas.operations.resolving import model_name, names_default, resolve
