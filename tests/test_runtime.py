@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import pajamas
-from pajamas import Chunk, EngineCrashed, EngineError, ModelNotFound, UnsupportedFeature, UsageError
+from pajamas import Chunk, EngineCrashed, EngineError, ModelNotFound, NotEnoughMemory, UnsupportedFeature, UsageError
 from pajamas.modelfiles import LocalFiles
 from pajamas.source import Source
 
@@ -42,6 +42,21 @@ def test_generate(model):
     assert answer.usage.completion_tokens == len(answer.token_ids) > 0
 
 
+def test_a_context_beyond_the_model_s_is_warned_of(path, caplog):
+    for context in (4096, 5000):
+        pajamas.Runtime(path, context_length=context, threads=1).close()
+
+    assert ["5,000 tokens is longer than" in record.message for record in caplog.records] == [True]
+
+
+def test_a_model_that_does_not_fit_the_memory_is_not_loaded(path, monkeypatch):
+    monkeypatch.setattr("pajamas.operations.fitting.available_memory", lambda: 16 << 20)
+
+    pajamas.Runtime(path, context_length=512).close()
+    with pytest.raises(NotEnoughMemory, match=r"4,096 tokens of context 8\.39 MB"):
+        pajamas.Runtime(path, context_length=4096)
+
+
 def test_the_answer_is_the_join_of_the_stream(model):
     chunks = list(model.stream(**QUESTION))
 
@@ -56,6 +71,17 @@ def test_reasoning_is_apart_from_the_answer(model):
     assert answer.reasoning
     assert "<think>" not in answer.text + answer.reasoning
     assert "</think>" not in answer.text + answer.reasoning
+
+
+def test_a_stop_string_ends_the_answer_and_not_the_reasoning(model):
+    asked = QUESTION | {"mode": "thinking", "max_tokens": 400}
+    whole, cut = model.generate(**asked), model.generate(**asked, stop=["compute", " = 4"])
+
+    assert "compute" in whole.reasoning and whole.text.strip().startswith("2 + 2 = 4")
+    assert (cut.reasoning, cut.text.strip(), cut.finish_reason) == (whole.reasoning, "2 + 2", "stop")
+    assert cut.usage.prompt_tokens == whole.usage.prompt_tokens
+    assert len(cut.token_ids) == cut.usage.completion_tokens < len(whole.token_ids)
+    assert model.generate(**QUESTION).text == "2 + 2 = 4."
 
 
 def test_messages_instead_of_a_prompt(model):

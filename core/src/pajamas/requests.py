@@ -66,7 +66,8 @@ class GenerateRequest:
     max_tokens: int | None = None
     """None: until the model ends, or the context is full."""
     stop: tuple[str, ...] = ()
-    """Texts that end the answer; they are not part of it."""
+    """Texts that end the answer; they are not part of it. In the reasoning of a thinking model they end nothing: core
+    looks for them then, and a backend is not given them."""
     ignore_eos: bool = False
     """Go on where the model would end, until `max_tokens`."""
     logprobs: int | None = None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 from pajamas.errors import UnsupportedFeature
 from pajamas.keywords import LoadKeywords, RequestKeywords, check_texts, generate_request, load_options
 from pajamas.operations import generation, loading
+from pajamas.operations.fitting import check_fit
 from pajamas.operations.generation import GenerateResult
 from pajamas.plugins import PluginHost
 from pajamas.progress import NO_PROGRESS, Progress
@@ -39,6 +40,7 @@ class Runtime:
 
     Raises:
         UsageError: there is no such option.
+        NotEnoughMemory: weights and key/value cache do not fit what is free.
         PajamasError: what `operations.loading.select` and the backend's `load` raise.
     """
 
@@ -61,6 +63,7 @@ class Runtime:
         self.artifact: Artifact = selection.artifact
         self.reasons: tuple[str, ...] = selection.choice.reasons
         """Why this backend was chosen, a sentence each."""
+        check_fit(self._host, selection.artifact, selection.choice, load)
         self.session: Session = loading.open_selection(selection, load, isolated=isolated)
 
     def generate(self, prompt: str | None = None, **options: Unpack[RequestKeywords]) -> GenerateResult:

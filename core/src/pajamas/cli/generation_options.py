@@ -66,7 +66,8 @@ _SAMPLING = (
     click.option("--logit-bias", multiple=True, metavar="TOKEN_ID=NUMBER", callback=_biases,
                  help="Add to a token's logit; -inf forbids it. Repeatable."),
     click.option("--seed", type=int, metavar="N", help="Equal seeds give equal answers."),
-    click.option("--stop", multiple=True, metavar="TEXT", help="End the answer before this text; repeatable."),
+    click.option("--stop", multiple=True, metavar="TEXT",
+                 help="End the answer before this text; repeatable. Reasoning is not looked at."),
     click.option("--ignore-eos", is_flag=True, help="Go on when the model would end; best with --max-tokens."),
 )  # fmt: skip
 

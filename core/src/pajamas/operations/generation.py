@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from attrs import asdict, evolve, frozen
 
-from pajamas.chat import mode, parser, template
+from pajamas.chat import mode, parser, stops, template
 from pajamas.dispatch import unsupported
 from pajamas.errors import UnsupportedFeature, UsageError
 from pajamas.needs import needed_features as needed_features
@@ -105,8 +105,14 @@ def stream(session: Session, request: GenerateRequest, *, host: PluginHost | Non
     check_features(host, session, needed_features(request))
     ready, reader = prepare(session, request)
     log.info("Mode %s, sampling: %s.", request.mode or "by the template", _given(ready.sampling) or "the backend's own")
-    chunks = host.backend(session.backend).generate(session, ready)
-    return parser.parse_stream(chunks, reader) if reader else chunks
+    backend = host.backend(session.backend)
+    if reader is None:
+        return backend.generate(session, ready)
+    if ready.stop and mode.resolved_mode(session.chat_template, request.mode) != "non-thinking":
+        tokens = len(session.tokenize(ready.prompt or ""))
+        chunks = parser.parse_stream(backend.generate(session, evolve(ready, stop=())), reader)
+        return stops.StoppedStream(chunks, ready.stop, tokens)
+    return parser.parse_stream(backend.generate(session, ready), reader)
 
 
 def prepare(session: Session, request: GenerateRequest) -> tuple[GenerateRequest, parser.ChatParser | None]:
