@@ -119,7 +119,8 @@ def test_two_models_are_compared_metric_by_metric(report):
     folder, _ = report
     result = json.loads((folder / "report.json").read_text())
 
-    assert len(result["candidates"]) == 2 and result["baseline"] == "model"
+    assert [candidate["name"] for candidate in result["candidates"]] == ["model (A)", "model (B)"]
+    assert result["baseline"] == "model (A)"
     assert [change["metric"] for change in result["changes"]][:2] == ["load", "peak-memory"]
     assert len(result["changes"]) == 2 + 3 * 6
 
@@ -164,7 +165,13 @@ def test_the_page_holds_everything_and_loads_nothing(report):
     assert checker.open == [] and checker.loaded == []
     assert not checker.tags & {"script", "b"}
     assert {"svg", "table"} <= checker.tags
-    for shown in ("model against model", "Hi <b>&|", "tokens of context", "ms since the one before", "all runs agree"):
+    for shown in (
+        "model (B) against model (A)",
+        "Hi <b>&|",
+        "tokens of context",
+        "ms since the one before",
+        "all runs agree",
+    ):
         assert shown in text
 
 

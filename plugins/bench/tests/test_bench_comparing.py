@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from pajamas_bench.comparing import change, status
@@ -65,3 +66,25 @@ def test_a_regression_inside_the_noise_is_unresolved():
     assert status([unsure]) == "unresolved"
     assert status([unsure, sure]) == "fail"
     assert status([]) == "pass"
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_a_model_is_seldom_faster_than_itself(paired):
+    random = np.random.default_rng(0)
+    wrong = 0
+    for _ in range(300):
+        runs = np.exp(random.normal(0.0, 0.1, (14, 2, 5)))
+        found = [
+            change(None, figure("total", tuple(old)), figure("total", tuple(new)), paired=paired, together=14)
+            for old, new in runs
+        ]
+        wrong += any(one.verdict != "equal" for one in found)
+
+    assert wrong / 300 < 0.08
+
+
+def test_one_wild_run_does_not_make_the_others_a_difference():
+    # The medians are 10 % apart, and no mean that allows for the spread is.
+    found = compared("total", (1.0, 1.0, 1.0, 9.0, 1.0), (1.1, 1.1, 1.1, 1.1, 1.1), paired=True)
+
+    assert found.verdict == "equal"

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from pajamas_bench.statistics import median, noise, paired_noise, percentile, unpaired_noise
+from pajamas_bench.statistics import median, noise, paired_noise, percentile, ratio, student, unpaired_noise
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.9, 0.99, 1.0])
@@ -24,10 +24,10 @@ def test_the_median_is_in_the_middle():
 
 
 def test_noise_is_students_interval_of_the_logarithms():
-    # Logarithms 0, 1, 2: standard deviation 1, error 1/sqrt(3), and t(2) = 4.303.
+    # Logarithms 0, 1, 2: standard deviation 1, error 1/sqrt(3), and t(2) = 4.30265.
     values = [1.0, math.e, math.e**2]
 
-    assert noise(values) == pytest.approx(math.expm1(4.303 / math.sqrt(3)))
+    assert noise(values) == pytest.approx(math.expm1(4.30265 / math.sqrt(3)))
     assert noise([5.0, 5.0]) == 0.0
 
 
@@ -61,7 +61,7 @@ def test_two_variances_add_up_where_nothing_is_paired():
     # Both have logarithms 0, 1, 2: error sqrt(1/3 + 1/3), two degrees of freedom.
     values = [1.0, math.e, math.e**2]
 
-    assert unpaired_noise(values, values) == pytest.approx(math.expm1(4.303 * math.sqrt(2 / 3)))
+    assert unpaired_noise(values, values) == pytest.approx(math.expm1(4.30265 * math.sqrt(2 / 3)))
 
 
 @pytest.mark.parametrize("values", [[1.0], [], [0.0, 1.0]])
@@ -70,3 +70,22 @@ def test_one_run_or_no_time_at_all_has_no_noise(values):
     assert paired_noise(values, values) is None
     assert unpaired_noise(values, [1.0, 2.0]) is None
     assert unpaired_noise([1.0, 2.0], values) is None
+
+
+@pytest.mark.parametrize(("freedom", "quantile"), [(1, 12.706), (2, 4.303), (4, 2.776), (9, 2.262), (30, 2.042)])
+def test_student_s_quantiles_are_those_of_any_table(freedom, quantile):
+    assert student(freedom) == pytest.approx(quantile, abs=5e-4)
+    # 99 %, two-sided, for four degrees of freedom.
+    assert student(4, together=5) == pytest.approx(4.604, abs=5e-4)
+
+
+def test_the_ratio_is_what_the_interval_is_about():
+    random = np.random.default_rng(1)
+    covered = 0
+    for _ in range(1000):
+        old, new = (list(np.exp(random.normal(0.0, 0.2, 5))) for _ in range(2))
+        covered += abs(math.log(ratio(old, new))) <= math.log1p(paired_noise(old, new))
+
+    assert covered / 1000 == pytest.approx(0.95, abs=0.02)
+    assert ratio([1.0, 4.0], [4.0, 4.0]) == pytest.approx(2.0)
+    assert ratio([0.0], [1.0]) is None

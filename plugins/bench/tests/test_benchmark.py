@@ -49,7 +49,7 @@ def test_every_case_has_its_figures_of_every_run(result, request):
         assert all(len(figure.values) == 2 and figure.low > 0 for figure in case.figures)
         assert case.generated == 12
         assert case.agree is True
-    assert len(candidate.load.values) == 2
+    assert len(candidate.load.values) == len(candidate.peak_memory.values) == 2  # fresh processes for each repetition
     assert found.machine.bandwidth_all >= found.machine.bandwidth_one > 0
     assert found.status == "measured" and found.changes == ()
 
@@ -138,6 +138,19 @@ def test_a_context_beyond_the_models_is_refused_by_name(tiny_q4, echo_model):
         assert candidate.loaded.context_length == 6144
     finally:
         candidate.close()
+
+
+def test_an_answer_that_fills_the_context_is_told_from_one_that_the_model_ended(tiny_q4):
+    full = pajamas.run("benchmark", model=tiny_q4, prompt="Hi", num_tokens=100, repeat=1, context_length=64)
+
+    assert any("context of 64 tokens was full before answers had their length: 'Hi'" in note for note in full.notes)
+    assert not any("ended answers" in note for note in full.notes)
+
+
+def test_a_long_answer_has_room(echo_model):
+    candidate = Candidate(PluginHost(), echo_model, None, {}, plan(prompt="Hi", num_tokens=9000))
+
+    assert candidate.options.context_length >= 9000 + 2
 
 
 def test_devices_and_options_are_refused_through_core(tiny_q4, echo_model):

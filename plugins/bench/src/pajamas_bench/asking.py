@@ -103,13 +103,14 @@ def timed(start: Callable[[], Iterator[Chunk]], began: float) -> Answer:
     times: list[tuple[float, int]] = []
     token_ids: list[int] = []
     parts: list[str] = []
-    usage = None
+    usage = finish_reason = None
     for chunk in start():
         if chunk.token_ids:
             times.append((time.perf_counter() - began, len(chunk.token_ids)))
             token_ids += chunk.token_ids
         parts += (chunk.reasoning, chunk.text)
         usage = chunk.usage or usage
+        finish_reason = chunk.finish_reason or finish_reason
     total = time.perf_counter() - began
     return Answer(
         first_token=times[0][0] if times else None,
@@ -122,6 +123,7 @@ def timed(start: Callable[[], Iterator[Chunk]], began: float) -> Answer:
         cached_tokens=usage.cached_tokens if usage else 0,
         prompt_seconds=usage.prompt_seconds if usage else 0.0,
         generation_seconds=usage.generation_seconds if usage else 0.0,
+        finish_reason=finish_reason,
     )
 
 

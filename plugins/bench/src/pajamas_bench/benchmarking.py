@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -49,8 +49,8 @@ def benchmark(
     """Measure how fast a model answers.
 
     Answers are greedy, and go on where the model would end if the backend can do that. Each model is loaded and asked
-    in a process of its own, and what is measured is what a caller in that process sees. Each is warmed before, and
-    several are asked by turns: A B, B A, A B ...
+    in a process of its own, and what is measured is what a caller in that process sees. Each repetition has fresh
+    processes, which differ by chance too, and warms them before; two models are asked by turns: A B, B A, A B ...
 
     Args:
         model: a file, a folder, a Hub id or an alias; None is the default model.
@@ -84,6 +84,9 @@ def benchmark(
     host = host or PluginHost()
     models = [model] if compare_with is None else [compare_with, model]
     candidates = [Candidate(host, name, backend, loading, cases, progress) for name in models]
+    if len({candidate.name for candidate in candidates}) < len(candidates):
+        for letter, candidate in zip("AB", candidates, strict=True):
+            candidate.name += f" ({letter})"
     bandwidth = _bandwidth()
     meter = PressureMeter()
     with ExitStack() as stack:
@@ -143,29 +146,25 @@ def _bandwidth() -> tuple[float, float]:
 
 
 def _measure(candidates: list[Candidate], repeat: int, progress: Progress) -> None:
-    """Loads first, each in a fresh process, of which the last stays; then the cases."""
+    """Everything once in each repetition, before which all are loaded afresh: how fast a process is, is chance too."""
     cases = candidates[0].cases
-    total = len(candidates) * (repeat + 1) * (1 + len(cases))
+    total = len(candidates) * (1 + repeat * (1 + 2 * len(cases)))
     with progress.stage("Measuring", total, "runs") as stage:
-        for number, candidate in _by_turns(candidates, repeat + 1):
-            seconds = candidate.reload()
-            if number:  # the first finds the files cold, and an engine that tries them before
-                candidate.loads.append(seconds)
+        for candidate in candidates:
+            candidate.reload()  # finds the files cold, and an engine that tries them before: not counted
             stage.advance(1, "load")
-        for candidate in candidates:
+        for number in range(repeat):
+            turn = candidates if number % 2 == 0 else candidates[::-1]  # what drifts slowly falls on both alike
+            for candidate in turn:
+                candidate.loads.append(candidate.reload())
+                stage.advance(1, "load")
             for case in cases:
-                candidate.run(case, warm_up=True)
-                stage.advance(1, "warm-up")
-        for case in cases:
-            for _, candidate in _by_turns(candidates, repeat):
-                candidate.runs[case].append(candidate.run(case))
-                stage.advance(1, case.name)
-        for candidate in candidates:
-            candidate.note_peak()
-
-
-def _by_turns(candidates: list[Candidate], rounds: int) -> Iterator[tuple[int, Candidate]]:
-    """A B, B A, A B ...: what drifts slowly falls on both alike."""
-    for number in range(rounds):
-        for candidate in candidates if number % 2 == 0 else reversed(candidates):
-            yield number, candidate
+                for candidate in turn:
+                    candidate.run(case, warm_up=True)
+                    stage.advance(1, "warm-up")
+            for case in cases:
+                for candidate in turn:
+                    candidate.runs[case].append(candidate.run(case))
+                    stage.advance(1, case.name)
+            for candidate in candidates:
+                candidate.note_peak()

@@ -28,6 +28,8 @@ from pajamas_bench.results import CandidateResult, Machine
 
 _BLOCK = 256
 """Tokens."""
+_USUAL_CONTEXT = 8192
+"""Tokens that backends take at most where no length is asked for."""
 
 
 class Candidate:
@@ -60,11 +62,12 @@ class Candidate:
         self.architecture = detect(host, files)
         self.cases = cases
         contexts = [case.context for case in cases if case.context]
+        rooms = contexts + [room for case in cases if (room := _most_tokens(case)) > _USUAL_CONTEXT]
         together = [case.concurrency for case in cases if case.concurrency]
         if self.selection.choice.device:
             given = evolve(given, device=self.selection.choice.device)
-        if contexts and given.context_length is None:
-            given = evolve(given, context_length=_room(max(contexts), self.architecture))
+        if rooms and given.context_length is None:
+            given = evolve(given, context_length=_room(max(rooms), self.architecture))
         if together and given.max_sequences is None and Feature.PARALLEL in self.selection.choice.info.features:
             given = evolve(given, max_sequences=max(together))
         self.options = given
@@ -185,6 +188,11 @@ class Candidate:
 def _longest(architecture: Architecture) -> int | None:
     """Tokens of the longest context that the model takes; None where nothing says."""
     return max((architecture.extended_context_length or 0, architecture.context_length or 0)) or None
+
+
+def _most_tokens(case: Case) -> int:
+    """Of a prompt that is a text, and its answer: no token is shorter than a byte, and the template takes some."""
+    return len((case.prompt or "").encode()) + _BLOCK + case.answer_tokens
 
 
 def _room(context: int, architecture: Architecture) -> int:

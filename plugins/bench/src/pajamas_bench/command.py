@@ -100,7 +100,8 @@ def command(
 
     Load, time to first token, prompt and generation speed, latencies, memory, and how near the memory's bandwidth that
     is. Each model runs in a process of its own, and greedily, so that repeated runs can be held against each other. "±"
-    is the 95 % interval over the runs; a difference inside it is called equal.
+    is the 95 % interval over the runs, and in a comparison the one that holds for all figures together: a difference
+    inside it is called equal.
 
     \b
     pajamas benchmark --model qwen3-1.7b

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pajamas_bench.metrics import METRICS
 from pajamas_bench.results import CandidateResult, Change, Figure, Status, Verdict
-from pajamas_bench.statistics import paired_noise, unpaired_noise
+from pajamas_bench.statistics import paired_noise, ratio, unpaired_noise
 
 
 def compare(
@@ -18,18 +18,25 @@ def compare(
         paired: both were measured by turns, so that what disturbed one run has disturbed its neighbour too.
         limit: per cent by which a metric may be worse.
     """
-    return tuple(change(case, old, new, paired=paired, limit=limit) for case, old, new in _common(baseline, measured))
+    common = list(_common(baseline, measured))
+    return tuple(change(case, old, new, paired=paired, limit=limit, together=len(common)) for case, old, new in common)
 
 
-def change(case: str | None, old: Figure, new: Figure, *, paired: bool, limit: float | None = None) -> Change:
+def change(
+    case: str | None, old: Figure, new: Figure, *, paired: bool, limit: float | None = None, together: int = 1
+) -> Change:
     """A difference inside the noise is "equal". A regression is one beyond `limit`; whether it is
-    surely one, the verdict tells. Where one run leaves the noise unknown, the medians alone count.
+    surely one, the verdict tells. Where one run leaves the noise unknown, the difference alone counts.
+
+    Args:
+        together: how many figures are compared: that none of them is called different by chance has 95 % certainty.
     """
-    delta = 100 * (new.median / old.median - 1) if old.median else 0.0
-    found = (paired_noise if paired else unpaired_noise)(old.values, new.values)
+    factor = ratio(old.values, new.values) or 1.0
+    delta = 100 * (factor - 1)
+    found = (paired_noise if paired else unpaired_noise)(old.values, new.values, together)
     worse = delta < 0 if METRICS[new.metric].more_is_better else delta > 0
     verdict: Verdict = "worse" if worse else "better"
-    if delta == 0 or (found is not None and _inside(new.median / old.median, found)):
+    if delta == 0 or (found is not None and _inside(factor, found)):
         verdict = "equal"
     elif found is None:
         verdict = "unknown"

@@ -41,6 +41,10 @@ def case_result(case: Case, runs: Sequence[Run], *, queued: bool = False, ceilin
         prompt_tokens=first.prompt_tokens,
         generated=len(first.token_ids),
         figures=tuple(figure(name, [values[name] for values in measured]) for name in names),
+        context_full=any(
+            answer.finish_reason == "length" and len(answer.token_ids) < case.answer_tokens
+            for answer in runs[0].answers
+        ),
         concurrency=case.concurrency,
         queued=queued,
         agree=None if len(runs) < 2 else difference is None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from pajamas.types import Architecture, Artifact, Feature, LoadOptions, MemoryUse
+from pajamas.types import Architecture, Artifact, Feature, FinishReason, LoadOptions, MemoryUse
 from pajamas_bench.cases import Case
 
 
@@ -54,6 +54,8 @@ class Answer:
     """That the engine took for the prompt, as it says itself; 0 if it does not."""
     generation_seconds: float
     """The engine's own too: what a stream of one piece has instead of gaps."""
+    finish_reason: FinishReason | None = None
+    """Why it ended: "length" at its full length, or where the context was full."""
 
 
 @frozen(kw_only=True)

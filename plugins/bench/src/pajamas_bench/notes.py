@@ -41,7 +41,13 @@ def notes(result: BenchmarkResult, before: BenchmarkResult | None) -> tuple[str,
 def _of_candidate(candidate: CandidateResult) -> list[str]:
     found = []
     name = candidate.name
-    short = [case.name for case in candidate.cases if case.generated < case.answer_tokens]
+    full = [case.name for case in candidate.cases if case.context_full]
+    if full:
+        found.append(
+            f"{name}: its context of {candidate.context_length:,} tokens was full before answers had their length: "
+            f"{', '.join(map(repr, full))}."
+        )
+    short = [case.name for case in candidate.cases if case.generated < case.answer_tokens and not case.context_full]
     if short:
         found.append(f"{name}: the model ended answers before their length: {', '.join(map(repr, short))}.")
     if candidate.device != "cpu":

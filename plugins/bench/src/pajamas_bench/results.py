@@ -39,8 +39,11 @@ class CaseResult:
     prompt_tokens: int
     """Of one request."""
     generated: int
-    """Tokens of the answer of the first run: fewer where the model ended before, and the backend cannot go on."""
+    """Tokens of the answer of the first run: fewer where the model ended before, and the backend cannot go on, or where
+    the context was full."""
     figures: tuple[Figure, ...]
+    context_full: bool = False
+    """Some answer of the first run was shorter than asked for because the context had no more room."""
     concurrency: int | None = None
     """Requests at once; None is one that was measured by itself."""
     queued: bool = False
@@ -133,9 +136,10 @@ class Change:
     measured: float
     """Median."""
     delta: float
-    """Per cent of the baseline."""
+    """Per cent of the baseline, between the geometric means of the runs."""
     noise: float | None
-    """Half the 95 % interval of the ratio, as a share; None where a side has one run."""
+    """Half the interval of the ratio, as a share, in which all ratios of the comparison lie together with 95 %
+    certainty; None where a side has one run."""
     verdict: Verdict
     """"equal" where the difference is inside the noise, "unknown" where that cannot be told."""
     regression: bool = False

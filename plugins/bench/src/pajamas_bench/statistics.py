@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
-# 97.5 % quantiles of Student's t for 1 to 30 degrees of freedom (any table of it); beyond, the normal one's.
-_STUDENT = (
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
-    2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
-)  # fmt: skip
-_NORMAL = 1.96
+CERTAINTY = 0.95
+_WIDEST = 100.0  # e^100 is beyond any ratio, and no overflow
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -31,18 +28,29 @@ def noise(values: Sequence[float]) -> float | None:
 
     Times vary by factors and not by seconds, so it is taken of their logarithms: t(n - 1) s / sqrt(n), and e^x - 1.
     """
-    return _share(_half_width(_logarithms(values)))
+    return _share(_half_width(_logarithms(values), 1))
 
 
-def paired_noise(baseline: Sequence[float], measured: Sequence[float]) -> float | None:
-    """As `noise`, of measured over baseline, where both were measured by turns: the i-th of each stand side by side."""
+def ratio(baseline: Sequence[float], measured: Sequence[float]) -> float | None:
+    """Measured over baseline, of their geometric means: what the intervals below are about. None where a value is 0."""
+    old, new = _logarithms(baseline), _logarithms(measured)
+    return math.exp(sum(new) / len(new) - sum(old) / len(old)) if old and new else None
+
+
+def paired_noise(baseline: Sequence[float], measured: Sequence[float], together: int = 1) -> float | None:
+    """As `noise`, of measured over baseline, where both were measured by turns: the i-th of each stand side by side.
+
+    Args:
+        together: how many such intervals shall hold at once with 95 % certainty (Bonferroni): of twenty that are judged
+            apart, one would be wrong.
+    """
     if len(baseline) != len(measured) or not _positive(*baseline, *measured):
         return None
-    return _share(_half_width([math.log(new / old) for old, new in zip(baseline, measured, strict=True)]))
+    return _share(_half_width([math.log(new / old) for old, new in zip(baseline, measured, strict=True)], together))
 
 
-def unpaired_noise(baseline: Sequence[float], measured: Sequence[float]) -> float | None:
-    """As `noise`, of measured over baseline, where they were measured apart: both variances add up.
+def unpaired_noise(baseline: Sequence[float], measured: Sequence[float], together: int = 1) -> float | None:
+    """As `paired_noise`, where they were measured apart: both variances add up.
 
     The degrees of freedom are those of the smaller sample, fewer than Welch's: the interval is rather too wide.
     """
@@ -50,7 +58,29 @@ def unpaired_noise(baseline: Sequence[float], measured: Sequence[float]) -> floa
     if any(len(sample) < 2 for sample in samples):
         return None
     error = math.sqrt(sum(_variance(sample) / len(sample) for sample in samples))
-    return _share(_student(min(map(len, samples)) - 1) * error)
+    return _share(student(min(map(len, samples)) - 1, together) * error)
+
+
+@functools.lru_cache(maxsize=64)
+def student(freedom: int, together: int = 1) -> float:
+    """Student's t that is exceeded, on either side, with a probability of 5 % over `together`."""
+    wanted = 1 - (1 - CERTAINTY) / together
+    low, high = 0.0, math.pi / 2
+    for _ in range(60):  # by bisection of the angle atan(t / sqrt(freedom)), which is bounded
+        middle = (low + high) / 2
+        low, high = (middle, high) if _inside(middle, freedom) < wanted else (low, middle)
+    return math.tan(low) * math.sqrt(freedom)
+
+
+def _inside(angle: float, freedom: int) -> float:
+    """The probability of |t| < tan(angle) sqrt(freedom): Abramowitz and Stegun, 26.7.3 and 26.7.4."""
+    sine, cosine = math.sin(angle), math.cos(angle)
+    odd = freedom % 2
+    term, total = (cosine if odd else 1.0), 0.0
+    for step in range(2 + odd, freedom + 1, 2):
+        total += term
+        term *= cosine * cosine * (step - 1) / step
+    return 2 / math.pi * (angle + sine * total) if odd else sine * total
 
 
 def _positive(*values: float) -> bool:
@@ -66,15 +96,11 @@ def _variance(values: Sequence[float]) -> float:
     return sum((value - mean) ** 2 for value in values) / (len(values) - 1)
 
 
-def _half_width(values: Sequence[float]) -> float | None:
+def _half_width(values: Sequence[float], together: int) -> float | None:
     if len(values) < 2:
         return None
-    return _student(len(values) - 1) * math.sqrt(_variance(values) / len(values))
-
-
-def _student(freedom: int) -> float:
-    return _STUDENT[freedom - 1] if freedom <= len(_STUDENT) else _NORMAL
+    return student(len(values) - 1, together) * math.sqrt(_variance(values) / len(values))
 
 
 def _share(width: float | None) -> float | None:
-    return None if width is None else math.expm1(width)
+    return None if width is None else math.expm1(min(width, _WIDEST))
