@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from pajamas.errors import UnsupportedFeature, UsageError
+from pajamas.errors import UnsupportedFeature, UnsupportedModel, UsageError
 from pajamas.needs import load_features, refuse_missing
 from pajamas.types import LoadOptions
 from pajamas_mlx import engine
 from pajamas_mlx.session.features import FEATURES
 from pajamas_mlx.session.model import KV_GROUP, Plan
 from pajamas_mlx.session.rope import corrections
-from pajamas_mlx.session.windows import MixedWindows, window_of
+from pajamas_mlx.session.windows import window_of
 
 if TYPE_CHECKING:
     from pajamas_mlx.session.facts import Facts
@@ -78,15 +78,18 @@ def resolve(options: LoadOptions, facts: Facts) -> Parameters:
     trained = facts.trained_context
     context = options.context_length or trained or DEFAULT_CONTEXT
     notes = []
-    try:
-        window = window_of(facts.config)
-    except MixedWindows as error:
-        if (options.context_length or 0) > error.window:
-            raise
-        if context > error.window:
-            context = error.window
-            notes += [f"The context is {context:,} tokens: mlx-lm ignores this model's window of so many."]
+    window = window_of(facts.config)
+    if window is not None and context <= window.size:
         window = None
+    if window is not None and not window.everywhere:
+        if options.context_length is not None:
+            raise UnsupportedModel(
+                f"MLX cannot run this model with a context of {context:,} tokens.",
+                f"Some of its layers look back on {window.size:,} only, and mlx-lm's code for it ignores that.",
+                f"Ask for no more than {window.size:,}, or convert the model for another backend: --formats gguf.",
+            )
+        context, window = window.size, None
+        notes += [f"The context is {context:,} tokens: some layers look back on so many, which mlx-lm ignores."]
     # Rotations go on beyond the trained context, though what they mean was not learned. Learned positions end there.
     if trained and context > trained and not facts.rotary:
         raise UsageError(
@@ -109,7 +112,7 @@ def resolve(options: LoadOptions, facts: Facts) -> Parameters:
             compute_dtype=compute_dtype,
             corrections=corrections(facts.config, context),
             kv_bits=_kv_bits(options.kv_type, facts),
-            window=window if window is not None and window < context else None,
+            window=window.size if window else None,
         ),
         notes=tuple(notes),
     )

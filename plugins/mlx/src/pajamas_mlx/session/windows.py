@@ -7,7 +7,8 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from pajamas.errors import UnsupportedModel
+from attrs import frozen
+
 from pajamas_mlx import engine
 
 _UNIFORM = {"mistral": 4096, "mixtral": None, "phi3": None, "phimoe": None, "starcoder2": None}
@@ -16,40 +17,27 @@ _SWITCHED = ("qwen2", "qwen3", "qwen2_moe", "qwen3_moe")
 """Kinds with windows only where `use_sliding_window` is true."""
 
 
-def window_of(config: Mapping[str, Any]) -> int | None:
-    """Tokens that every layer looks back on, itself included, as transformers reads the config; None if all of them.
+@frozen
+class Window:
+    """Tokens that layers look back on, the token itself included."""
 
-    That is for a cache to do: mlx-lm's model does not, or does it itself.
+    size: int
+    everywhere: bool
+    """Every layer has it: then a cache that forgets does what mlx-lm's model does not."""
 
-    Raises:
-        MixedWindows: some layers have a window and others have none, and mlx-lm's model has one mask for all.
-    """
+
+def window_of(config: Mapping[str, Any]) -> Window | None:
+    """The window that transformers reads from the config and mlx-lm ignores; None where there is none such."""
     kind = str(config.get("model_type"))
-    window = config.get("sliding_window", _UNIFORM.get(kind, 4096 if kind in _SWITCHED else None))
-    if type(window) is not int or window < 1 or (kind in _SWITCHED and config.get("use_sliding_window") is not True):
+    size = config.get("sliding_window", _UNIFORM.get(kind, 4096 if kind in _SWITCHED else None))
+    if type(size) is not int or size < 1 or (kind in _SWITCHED and config.get("use_sliding_window") is not True):
         return None
     if kind not in _UNIFORM and kind not in _SWITCHED:
-        if not _knows_windows(kind):
-            raise MixedWindows(window)
-        return None
+        return None if _knows_windows(kind) else Window(size, everywhere=False)
     if kind == "mistral" and "full_attention" in (config.get("layer_types") or ()):
         return None  # it is one of mlx-lm's llama models, which does as the list says
     types = set(_layer_types(kind, config))
-    if len(types) > 1:
-        raise MixedWindows(window)
-    return window if "sliding_attention" in types else None
-
-
-class MixedWindows(UnsupportedModel):
-    """mlx-lm would show each token the whole context."""
-
-    def __init__(self, window: int) -> None:
-        super().__init__(
-            f"MLX cannot run this model with a context of more than {window:,} tokens.",
-            "Its layers look back on a window of that many, or some of them do, and mlx-lm's code for it ignores that.",
-            f"Ask for a context_length of {window}, or convert the model for another backend: --formats gguf.",
-        )
-        self.window = window
+    return Window(size, everywhere=len(types) == 1) if "sliding_attention" in types else None
 
 
 def _layer_types(kind: str, config: Mapping[str, Any]) -> list[str]:
