@@ -27,7 +27,7 @@ def test_noise_is_students_interval_of_the_logarithms():
     # Logarithms 0, 1, 2: standard deviation 1, error 1/sqrt(3), and t(2) = 4.30265.
     values = [1.0, math.e, math.e**2]
 
-    assert noise(values) == pytest.approx(math.expm1(4.30265 / math.sqrt(3)))
+    assert noise(values) == pytest.approx(math.expm1(4.302652730 / math.sqrt(3)))
     assert noise([5.0, 5.0]) == 0.0
 
 
@@ -61,7 +61,7 @@ def test_two_variances_add_up_where_nothing_is_paired():
     # Both have logarithms 0, 1, 2: error sqrt(1/3 + 1/3), two degrees of freedom.
     values = [1.0, math.e, math.e**2]
 
-    assert unpaired_noise(values, values) == pytest.approx(math.expm1(4.30265 * math.sqrt(2 / 3)))
+    assert unpaired_noise(values, values) == pytest.approx(math.expm1(4.302652730 * math.sqrt(2 / 3)))
 
 
 @pytest.mark.parametrize("values", [[1.0], [], [0.0, 1.0]])
