@@ -1,26 +1,16 @@
-"""How fast answers are generated, against the engine itself: medians of interleaved runs on a random-weight model.
-
-    uv run python benchmarks/generation.py [--model FILE] [--shape 0.6B] [--tokens 128] [--rounds 7] [--only NAME ...]
-
-Without a file the model is made first (benchmarks/random_qwen.py). Each round does every measurement once, in another
-order; a ratio is the median over rounds of the ratio within a round, so that what else the machine does counts equally.
-"""
+"""Tokens a second through a session, against a bare loop over the same library and against llama-cpp-python's own."""
 
 from __future__ import annotations
 
-import argparse
-import ctypes
-import random
-import statistics
-import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from random_qwen import SHAPES, make
+import bare
+from bare import PROMPT
+from ratios import Ratio, by_turns, ratio
 
 from pajamas.types import Artifact, GenerateRequest, LoadOptions, Sampling
 from pajamas_gguf import engine
@@ -30,67 +20,47 @@ GREEDY = Sampling(temperature=0)
 FULL = Sampling(
     temperature=0.8, top_k=40, top_p=0.95, min_p=0.05, typical_p=0.99, repetition_penalty=1.1, frequency_penalty=0.1
 )
-PROMPT = tuple(range(1000, 1032))
 CONTEXT = 4096
 
 
-class Bench:
-    """Everything loaded once: tokens per second of each way to generate `count` tokens."""
+class Generation:
+    """A session, a bare context on the session's own model, and llama-cpp-python's `Llama` where it is asked for."""
 
-    def __init__(self, path: Path, threads: int | None, count: int) -> None:
-        self.path, self.count = path, count
-        options = LoadOptions(context_length=CONTEXT, threads=threads)
-        self.session = load(Artifact(path=path, format="gguf"), options)
+    def __init__(self, path: Path, threads: int | None = None, context: int = CONTEXT) -> None:
+        self.path = path
+        self.session = load(Artifact(path=path, format="gguf"), LoadOptions(context_length=context, threads=threads))
         self.threads = self.session._parameters.threads
-        self.lib = engine.library()
         self._llama: dict[bool, Any] = {}
-        self._bare = self.bare_context()
+        self._bare: Any = None
 
-    def bare_context(self) -> Any:
-        params = self.lib.llama_context_default_params()
-        params.n_ctx, params.n_outputs_max = CONTEXT, 1
-        params.n_threads = params.n_threads_batch = self.threads
-        return self.lib.llama_init_from_model(self.session._model.pointer, params)
+    def close(self) -> None:
+        if self._bare is not None:
+            engine.library().llama_free(self._bare)
+        for llama in self._llama.values():
+            llama.close()
+        self.session.close()
 
-    def bare(self) -> float:
+    def bare(self, count: int) -> float:
         """llama_decode in a loop with the arg-max by numpy: nothing else."""
-        lib, context = self.lib, self._bare
-        lib.llama_memory_clear(lib.llama_get_memory(context), False)
-        prompt = (ctypes.c_int32 * len(PROMPT))(*PROMPT)
-        lib.llama_decode(context, lib.llama_batch_get_one(prompt, len(prompt)))
-        size = self.session._model.vocabulary_size
-        token = (ctypes.c_int32 * 1)()
-        batch = lib.llama_batch_get_one(token, 1)
-        logits = np.ctypeslib.as_array(lib.llama_get_logits_ith(context, -1), (size,))
-        token[0] = int(logits.argmax())
-        began = time.perf_counter()
-        for _ in range(self.count - 1):
-            lib.llama_decode(context, batch)
-            lib.llama_get_logits_ith(context, -1)
-            token[0] = int(logits.argmax())
-        return (self.count - 1) / (time.perf_counter() - began)
+        model = self.session._model.pointer
+        if self._bare is None:
+            self._bare = bare.new_context(model, length=CONTEXT, threads=self.threads)
+        return bare.decode(model, self._bare, count)
 
-    def pajamas(self, sampling: Sampling = GREEDY, exact: bool = False) -> float:
-        request = GenerateRequest(
-            token_ids=PROMPT, sampling=sampling, max_tokens=self.count, ignore_eos=True, cache_prompt=False,
-            exact=exact,
-        )  # fmt: skip
-        stream = self.session.generate(request)
+    def pajamas(self, count: int, sampling: Sampling = GREEDY, *, exact: bool = False) -> float:
+        """A streamed answer, from its first token on."""
+        stream = self.session.generate(_request(count, sampling=sampling, exact=exact))
         next(stream)
         began = time.perf_counter()
-        count = sum(len(chunk.token_ids) for chunk in stream)
-        return count / (time.perf_counter() - began)
+        rest = sum(len(chunk.token_ids) for chunk in stream)
+        return rest / (time.perf_counter() - began)
 
-    def concurrent(self, callers: int) -> float:
-        """All answers together, from threads: tokens over the time in which all of them are generated."""
+    def together(self, callers: int, count: int) -> float:
+        """All answers of so many threads: tokens over the time in which all of them are generated."""
         ready = threading.Barrier(callers + 1)
 
         def run(number: int) -> None:
-            request = GenerateRequest(
-                token_ids=(*PROMPT, 2000 + number), sampling=GREEDY, max_tokens=self.count, ignore_eos=True,
-                cache_prompt=False,
-            )  # fmt: skip
-            stream = self.session.generate(request)
+            stream = self.session.generate(_request(count, token_ids=(*PROMPT, 2000 + number)))
             next(stream)
             ready.wait()
             for _ in stream:
@@ -106,10 +76,17 @@ class Bench:
         seconds = time.perf_counter() - began
         for thread in threads:
             thread.join()
-        return callers * (self.count - 1) / seconds
+        return callers * (count - 1) / seconds
 
-    def completion(self, count: int, defaults: bool = False) -> float:
-        """llama-cpp-python's own: tokens over the whole time of the call."""
+    def whole(self, count: int) -> float:
+        """A streamed answer, prompt included."""
+        began = time.perf_counter()
+        for _ in self.session.generate(_request(count)):
+            pass
+        return count / (time.perf_counter() - began)
+
+    def completion(self, count: int, *, defaults: bool) -> float:
+        """The same by llama-cpp-python's `create_completion(stream=True)`."""
         import llama_cpp
 
         if defaults not in self._llama:
@@ -119,85 +96,52 @@ class Bench:
             self._llama[defaults] = llama_cpp.Llama(str(self.path), n_ctx=CONTEXT, verbose=False, **options)
         llama = self._llama[defaults]
         llama.reset()
-        began = time.perf_counter()
         bias = {str(token): -1e9 for token in self.session._model.end_tokens}
+        began = time.perf_counter()
         for _ in llama.create_completion(
             list(PROMPT), max_tokens=count, temperature=0.0, stream=True, logit_bias=bias
         ):  # fmt: skip
             pass
         return count / (time.perf_counter() - began)
 
-    def answer(self, count: int) -> float:
-        """The same by pajamas, prompt included."""
-        request = GenerateRequest(
-            token_ids=PROMPT, sampling=GREEDY, max_tokens=count, ignore_eos=True, cache_prompt=False
-        )  # fmt: skip
-        began = time.perf_counter()
-        for _ in self.session.generate(request):
-            pass
-        return count / (time.perf_counter() - began)
+
+def _request(count: int, **given: Any) -> GenerateRequest:
+    values: dict[str, Any] = {"token_ids": PROMPT, "sampling": GREEDY, "ignore_eos": True, "cache_prompt": False}
+    return GenerateRequest(**{**values, "max_tokens": count, **given})
 
 
-def measure(ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[tuple[float, float]]]:
-    """For each round tokens per second, and seconds of CPU time of the whole call."""
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    order = list(ways)
-    for number in range(rounds):
-        random.Random(number).shuffle(order)
-        for name in order:
-            before = time.process_time()
-            speed = ways[name]()
-            found[name].append((speed, time.process_time() - before))
-            sys.stderr.write(f"round {number + 1}: {name} {speed:.2f} tokens/s\n")
-    return found
-
-
-def show(found: dict[str, list[tuple[float, float]]], base: str, tokens: dict[str, int]) -> None:
-    """Medians, with the ratio to `base`: by the clock, and by CPU time a token, which other processes disturb less."""
-    for name, runs in found.items():
-        pairs = list(zip(runs, found[base], strict=True))
-        ratios = sorted(one[0] / other[0] for one, other in pairs)
-        share = tokens.get(name, 1)
-        cpu = statistics.median(share * other[1] / one[1] for one, other in pairs)
-        sys.stdout.write(
-            f"{name:24} {statistics.median(run[0] for run in runs):8.2f} tokens/s {statistics.median(ratios):6.3f} x "
-            f"{base} ({ratios[0]:.3f} to {ratios[-1]:.3f}), by CPU time {cpu:.3f}\n"
-        )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Generation speed against the engine itself.")
-    parser.add_argument("--model", type=Path)
-    parser.add_argument("--shape", choices=SHAPES, default="0.6B")
-    parser.add_argument("--folder", type=Path, default=Path.cwd() / "models")
-    parser.add_argument("--tokens", type=int, default=128)
-    parser.add_argument("--threads", type=int)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--long-rounds", type=int, default=3, help="of long answers, beside create_completion's")
-    parser.add_argument("--long-tokens", type=int, default=1000)
-    options = parser.parse_args()
-    bench = Bench(options.model or make(options.shape, options.folder), options.threads, options.tokens)
+def measure(
+    path: Path, *, threads: int | None, tokens: int, rounds: int, long_tokens: int, long_rounds: int
+) -> list[Ratio]:
+    """Every ratio of generation speed. `tokens` are of a short answer, `long_tokens` of one beside llama-cpp-python."""
+    bench = Generation(path, threads)
     ways: dict[str, Callable[[], float]] = {
-        "bare loop": bench.bare,
-        "pajamas, greedy": bench.pajamas,
-        "pajamas, full sampler": lambda: bench.pajamas(FULL),
-        "pajamas, exact": lambda: bench.pajamas(exact=True),
-        "pajamas, 4 at once": lambda: bench.concurrent(4),
-        "pajamas, 8 at once": lambda: bench.concurrent(8),
+        "bare": lambda: bench.bare(tokens),
+        "greedy": lambda: bench.pajamas(tokens),
+        "full": lambda: bench.pajamas(tokens, FULL),
+        "exact": lambda: bench.pajamas(tokens, exact=True),
+        "4": lambda: bench.together(4, tokens),
+        "8": lambda: bench.together(8, tokens),
     }
-    sys.stdout.write(f"{bench.path.name}, {bench.threads} threads, {options.tokens} tokens\n")
-    if options.rounds:
-        for way in ways.values():  # to warm up
-            way()
-        show(measure(ways, options.rounds), "bare loop", {"pajamas, 4 at once": 4, "pajamas, 8 at once": 8})
-    if options.long_rounds:
+    found = by_turns(ways, rounds)
+    ratios = [
+        ratio("one greedy answer / bare decode loop", found["greedy"], found["bare"], reach=">= 0.98"),
+        ratio("the same, full sampler chain", found["full"], found["bare"], reach=">= 0.96"),
+        ratio("the same, exact=True", found["exact"], found["bare"]),
+        ratio("4 requests at once / 1", found["4"], found["greedy"], reach=">= 2.0"),
+        ratio("8 requests at once / 1", found["8"], found["greedy"]),
+    ]
+    if long_rounds:
         ways = {
-            "create_completion": lambda: bench.completion(options.long_tokens),
-            "its defaults": lambda: bench.completion(options.long_tokens, defaults=True),
-            f"pajamas, {options.long_tokens:,} tokens": lambda: bench.answer(options.long_tokens),
+            "equal": lambda: bench.completion(long_tokens, defaults=False),
+            "pajamas": lambda: bench.whole(long_tokens),
+            "defaults": lambda: bench.completion(long_tokens, defaults=True),
         }
-        show(measure(ways, options.long_rounds), "create_completion", {})
-
-
-if __name__ == "__main__":
-    main()
+        found = by_turns(ways, long_rounds, warm=False)
+        name = f"{long_tokens:,} tokens streamed / create_completion(stream=True)"
+        ratios += [
+            ratio(f"{name}, equal settings", found["pajamas"], found["equal"], reach=">= 1.05"),
+            ratio("the same, both at their defaults", found["pajamas"], found["defaults"], reach=">= 1.5"),
+        ]
+    bench.close()
+    return ratios
