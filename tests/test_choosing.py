@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
 import pajamas
-from pajamas.errors import ModelNotFound, UnsupportedFeature, UsageError
-from pajamas.operations.loading import _converted as converted
+from pajamas.errors import ModelNotFound, Unsupported, UnsupportedFeature, UsageError
+from pajamas.operations.converted import receipts_of as converted
+from pajamas.operations.loading import select
 from pajamas.plugins import PluginHost
 from pajamas.source import parse_source
+from pajamas.types import Artifact
 from plugin_dists import backend_source, write_dist
 
+TINY = Path(__file__).parents[1] / "plugins/tiny/src/pajamas_tiny/model"
 PLAIN = {"prompt": "What is 2+2?", "temperature": 0, "mode": "non-thinking"}
 
 
@@ -53,6 +57,20 @@ def test_a_scheme_that_was_not_made_says_how_to_make_it(store):
         pajamas.run("generate", model="tiny:q6_k", **PLAIN)
 
     assert "pajamas convert --model tiny --precision q6_k" in caught.value.fix
+
+
+def test_a_backend_that_loads_the_model_as_it_is_needs_no_conversion(store, tmp_path, monkeypatch):
+    """Where nothing that was made from it is for this backend; with a scheme it is an artifact that is meant."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    write_dist(tmp_path, "pajamas-asis", backend_source("asis", format="safetensors"), entry="asis")
+    host = PluginHost()
+    folder = select("tiny:q8_0", "gguf").artifact.path.parents[1]
+
+    for name in ("tiny", TINY):
+        assert select(name, "asis", host=host).artifact == Artifact(path=TINY, format="safetensors")
+    for name in ("tiny:q8_0", folder):
+        with pytest.raises(Unsupported, match="asis"):
+            select(name, "asis", host=host)
 
 
 def test_a_feature_that_no_chosen_backend_has_is_refused_before_loading_and_others_are_named(

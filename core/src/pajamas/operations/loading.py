@@ -141,7 +141,8 @@ def _of_hub(
     *,
     asked: str,
 ) -> Selection:
-    if not source.filename and (receipts := receipts_of(source)):
+    receipts = receipts_of(source) if not source.filename else []
+    if receipts and not _loads_source_only(host, source, backend, receipts):
         return _of_receipts(host, source, receipts, backend, needs, asked=asked)
     resolved, files = hub.open_files(source)
     if any(name.endswith(".gguf") for name in files.sizes()):
@@ -173,12 +174,23 @@ def _of_folder(
         why = "It has neither config.json nor manifest.json nor a GGUF file, nor anything that a backend knows by name."
         raise ModelNotFound(f"{folder} is not one model.", why, "Name the folder that holds config.json.")
     format = format or _folder_format(config)
-    if format == "safetensors" and (receipts := store.artifacts_of(source)):
+    receipts = store.artifacts_of(source) if format == "safetensors" else []
+    if receipts and not _loads_source_only(host, source, backend, receipts):
         return _of_receipts(host, source, receipts, backend, needs, asked=asked)
     if source.quant:
         raise no_such_artifact(asked, source.quant, [])
     choice = _choose_or_convert(host, asked, format, backend, needs)
     return Selection(artifact=Artifact(path=folder, format=format), choice=choice)
+
+
+def _loads_source_only(
+    host: PluginHost, source: Source, backend: str | None, receipts: list[tuple[Path, Receipt]]
+) -> bool:
+    """Whether the backend that was named loads the model as it is, and nothing of what was made from it."""
+    if backend is None or backend in DEVICES or source.quant:
+        return False
+    formats = host.backend(backend).describe().formats
+    return "safetensors" in formats and not any(receipt.format in formats for _, receipt in receipts)
 
 
 def _folder_format(config: dict[str, object] | None) -> str:
