@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_answers import CASES, CODER, HARMONY, HERMES, LLAMA, MISTRAL, TOOLS, parse
+from chat_answers import CASES, TOOLS, parse
 from pajamas.chat.formats import ToolFormat
 from pajamas.chat.parser import ChatParser
+from tool_answers import CODER, HARMONY, HERMES, LLAMA, MISTRAL
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -1,6 +1,5 @@
 """Downloads from the fake Hub, over real HTTP, into a real cache."""
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -76,118 +75,6 @@ def test_source_resolved_earlier_keeps_its_commit_and_leaves_the_branch_alone(hu
 
     assert pinned["commit"] == old.commit
     assert offline["commit"] == main["commit"] == new.commit
-
-
-@pytest.mark.parametrize("cuts", [[70_000], [1, 100_000, 0, 50_000]])
-def test_cut_connections_are_resumed_by_ranges(hub, ask, cuts):
-    files = single()
-    hub.add("acme/one", files)
-    hub.cuts["model.safetensors"] = list(cuts)
-
-    answer = ask(("download", "acme/one"))
-
-    assert Path(answer["path"], "model.safetensors").read_bytes() == files["model.safetensors"]
-    places = [sum(cuts[:n]) for n in range(len(cuts) + 1)]
-    last = len(files["model.safetensors"]) - 1
-    assert [r.range for r in hub.requests("model.safetensors")] == [f"bytes={place}-{last}" for place in places]
-    assert hub.sent("model.safetensors") == len(files["model.safetensors"])
-
-
-def test_connection_that_falls_silent_is_given_up_and_resumed(hub, ask):
-    files = single()
-    hub.add("acme/one", files)
-    hub.stalls["model.safetensors"] = 70_000
-
-    answer = ask(("download", "acme/one"), HF_HUB_DOWNLOAD_TIMEOUT="1")
-
-    assert Path(answer["path"], "model.safetensors").read_bytes() == files["model.safetensors"]
-    assert [r.range.split("-")[0] for r in hub.requests("model.safetensors")] == ["bytes=0", "bytes=70000"]
-
-
-def test_cut_connections_of_small_files(hub, ask):
-    hub.add("acme/one", single())
-    hub.cuts["config.json"] = [5]
-
-    answer = ask(("download", "acme/one"))
-
-    assert Path(answer["path"], "config.json").read_bytes() == SIDE["config.json"]
-
-
-def test_too_many_cuts_end_in_an_error_and_a_second_run_resumes(hub, ask, home):
-    files = single()
-    hub.add("acme/one", files)
-    hub.cuts["model.safetensors"] = [60_000, *[0] * 20]
-
-    first = ask(("download", "acme/one"))
-    hub.cuts.clear()
-    kept = len(hub.log)
-    second = ask(("download", "acme/one"), fresh=True)
-
-    assert first["error"] == "DownloadError"
-    assert "again" in first["fix"]
-    assert len(hub.requests("model.safetensors")) < 10
-    resumed = [
-        r
-        for r in hub.log[kept:]
-        if r.method == "GET" and r.path.endswith("resolve/" + second["commit"] + "/model.safetensors")
-    ]
-    assert [r.range.split("-")[0] for r in resumed] == ["bytes=60000"]
-    assert Path(second["path"], "model.safetensors").read_bytes() == files["model.safetensors"]
-    (stage,) = second["progress"]
-    assert stage["done"] == stage["total"]
-    assert list(blobs(home, "acme/one").glob("*.incomplete")) == []
-
-
-def test_server_that_ignores_ranges(hub, ask):
-    files = single()
-    hub.add("acme/one", files)
-    hub.ranges = False
-    hub.cuts["model.safetensors"] = [100_000]
-
-    answer = ask(("download", "acme/one"))
-
-    assert Path(answer["path"], "model.safetensors").read_bytes() == files["model.safetensors"]
-
-
-def test_damaged_weights_are_found_and_removed(hub, ask, home):
-    files = single()
-    hub.add("acme/one", files)
-    hub.damaged.add("model.safetensors")
-
-    first = ask(("download", "acme/one"))
-    digest = hashlib.sha256(files["model.safetensors"]).hexdigest()
-    left = [path.name for path in blobs(home, "acme/one").iterdir() if digest in path.name]
-    hub.damaged.clear()
-    second = ask(("download", "acme/one"))
-
-    assert first["error"] == "ChecksumMismatch"
-    assert "model.safetensors" in first["what"]
-    assert digest in first["why"]
-    assert left == []
-    assert Path(second["path"], "model.safetensors").read_bytes() == files["model.safetensors"]
-
-
-def test_damaged_small_file_is_found_and_removed(hub, ask):
-    hub.add("acme/one", single())
-    hub.damaged.add("config.json")
-
-    first = ask(("download", "acme/one"))
-    hub.damaged.clear()
-    second = ask(("download", "acme/one"))
-
-    assert (first["error"], "config.json" in first["what"]) == ("ChecksumMismatch", True)
-    assert Path(second["path"], "config.json").read_bytes() == SIDE["config.json"]
-
-
-def test_truncated_file_in_the_cache_is_fetched_again(hub, ask):
-    files = single()
-    hub.add("acme/one", files)
-    path = Path(ask(("download", "acme/one"))["path"], "model.safetensors")
-    path.resolve().write_bytes(files["model.safetensors"][:1000])
-
-    ask(("download", "acme/one"))
-
-    assert path.read_bytes() == files["model.safetensors"]
 
 
 def test_disk_full_is_found_before_the_download(hub, ask):
@@ -270,13 +157,6 @@ def test_no_network_but_all_in_the_cache(hub, ask):
     assert "http://127.0.0.1:9" in not_here["what"]
 
 
-def test_server_errors_are_tried_again(hub, ask):
-    hub.add("acme/one", single())
-    hub.failures = [503, 500]
-
-    assert "path" in ask(("download", "acme/one"))
-
-
 def test_gguf_by_quantization(hub, ask):
     files = ggufs("M-Q4_K_M.gguf", "M-Q8_0.gguf", "M-BF16.gguf", "mmproj-BF16.gguf")
     hub.add("acme/M-GGUF", files)
@@ -329,42 +209,6 @@ def test_content_shared_by_two_commits_is_linked(hub, ask):
     assert answer["commit"] != old.commit
     assert hub.sent("model.safetensors") == 0
     assert Path(answer["path"], "model.safetensors").read_bytes() == single()["model.safetensors"]
-
-
-def test_xet_storage(hub, ask, tmp_path):
-    files = single(3_000_000)
-    hub.add("acme/one", files)
-    hub.store_in_xet(tmp_path, files)
-
-    answer = ask(("download", "acme/one"), HF_HUB_DISABLE_XET="0")
-
-    assert Path(answer["path"], "model.safetensors").read_bytes() == files["model.safetensors"]
-    assert hub.sent("model.safetensors") == 0
-    (stage,) = answer["progress"]
-    assert stage["done"] == stage["total"]
-
-
-def test_xet_storage_with_other_content(hub, ask, tmp_path):
-    files = single()
-    hub.add("acme/one", files)
-    hub.store_in_xet(tmp_path, {"model.safetensors": files["model.safetensors"][::-1]})
-
-    first = ask(("download", "acme/one"), HF_HUB_DISABLE_XET="0")
-    second = ask(("download", "acme/one"))
-
-    assert first["error"] == "ChecksumMismatch"
-    assert Path(second["path"], "model.safetensors").read_bytes() == files["model.safetensors"]
-
-
-def test_xet_storage_that_fails_is_replaced_by_http(hub, ask):
-    files = single()
-    hub.add("acme/one", files)
-    hub.xet = {"model.safetensors": "ab" * 32}
-
-    answer = ask(("download", "acme/one"), HF_HUB_DISABLE_XET="0")
-
-    assert Path(answer["path"], "model.safetensors").read_bytes() == files["model.safetensors"]
-    assert hub.sent("model.safetensors") == len(files["model.safetensors"])
 
 
 def test_two_processes_at_once(hub, ask):
