@@ -21,6 +21,7 @@ from pajamas_gguf.session.features import EMBEDDING, GENERATING
 from pajamas_gguf.session.grammar import Grammar
 from pajamas_gguf.session.json_schema import to_grammar
 from pajamas_gguf.session.model import Model
+from pajamas_gguf.session.pages import forget_copied
 from pajamas_gguf.session.prompt import prompt_of
 from pajamas_gguf.session.sampler import Sampler
 from pajamas_gguf.session.turn import Stream, Turn
@@ -50,6 +51,7 @@ class GGUFSession:
         self._parameters = parameters
         self._closed = False
         self._model = model = Model(path, parameters, facts.metadata, facts.end_tokens)
+        forget_copied(model.load_log, facts.parts)
         self._scheduler = Scheduler(
             lambda exact: make_lane(model, parameters, exact=exact),
             single=parameters.sequences == 1,
