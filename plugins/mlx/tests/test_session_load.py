@@ -22,7 +22,6 @@ from pajamas.errors import (
     UsageError,
 )
 from pajamas_mlx.session import checkup
-from pajamas_mlx.session.rope import corrections
 
 
 def rows(session):
@@ -176,23 +175,3 @@ def test_the_process_ends_in_peace():
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
         assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_rope_scaling_is_said_in_words_that_mlx_reads():
-    llama = {"model_type": "llama", "max_position_embeddings": 8192}
-    yarn = corrections(
-        llama | {"rope_parameters": {"rope_type": "yarn", "factor": 4.0, "rope_theta": 5e5, "attention_factor": 1.25}},
-        4096,
-    )
-    assert (yarn["rope_theta"], yarn["rope_scaling"]["original_max_position_embeddings"]) == (5e5, 8192)
-    assert 0.1 * yarn["rope_scaling"]["mscale"] * np.log(4.0) + 1 == pytest.approx(1.25)
-
-    long = {"type": "longrope", "short_factor": [1.0], "long_factor": [2.0]}
-    phi = {"model_type": "phi3", "rope_scaling": long, "original_max_position_embeddings": 4096}
-    assert corrections(phi, 4096)["rope_scaling"]["long_factor"] == [1.0]
-    assert corrections(phi, 4097)["rope_scaling"]["long_factor"] == [2.0]
-    for ignored in ({"type": "yarn", "factor": 2.0}, long | {"attention_factor": 1.5}):
-        with pytest.raises(UnsupportedModel, match="asks for"):
-            corrections(phi | {"rope_scaling": ignored}, 4096)
-
-    assert corrections(llama, 4096) == {}

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
 from collections.abc import Mapping
 from typing import Any
+
+from pajamas_mlx import engine
 
 
 def missing_keys(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,3 +31,27 @@ def missing_keys(config: Mapping[str, Any]) -> dict[str, Any]:
     ):
         found["num_experts"] = config["num_local_experts"]
     return found
+
+
+def default_keys(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What mlx-lm's model must be told, and a config may leave to transformers' class; mostly empty."""
+    kind = config.get("model_type")
+    module = engine.engine().models.MODEL_REMAPPING.get(kind, kind)
+    try:
+        fields = dataclasses.fields(importlib.import_module(f"mlx_lm.models.{module}").ModelArgs)
+    except (ImportError, AttributeError, TypeError):  # no model: loading it says so
+        return {}
+    nothing = dataclasses.MISSING
+    lacking = [
+        one.name
+        for one in fields
+        if one.name not in config and one.default is nothing and one.default_factory is nothing
+    ]
+    if not lacking:
+        return {}
+    try:
+        given = {name: value for name, value in config.items() if name != "model_type"}
+        full = importlib.import_module("transformers").AutoConfig.for_model(kind, **given)
+    except Exception:  # whatever a class of transformers makes of a strange config: loading it says what it lacks
+        return {}
+    return {name: getattr(full, name) for name in lacking if getattr(full, name, None) is not None}

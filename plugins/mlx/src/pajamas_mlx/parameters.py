@@ -10,6 +10,7 @@ from pajamas.errors import UnsupportedFeature, UnsupportedModel, UsageError
 from pajamas.needs import load_features, refuse_missing
 from pajamas.types import LoadOptions
 from pajamas_mlx import engine
+from pajamas_mlx.model_config import default_keys
 from pajamas_mlx.session.features import FEATURES
 from pajamas_mlx.session.model import KV_GROUP, Plan
 from pajamas_mlx.session.rope import corrections
@@ -97,6 +98,7 @@ def resolve(options: LoadOptions, facts: Facts) -> Parameters:
             f"The model has learned {trained:,} positions, and there is no other.",
             "Ask for less.",
         )
+    mended = corrections(facts.config, context)
     compute_dtype = options.compute_dtype
     if compute_dtype is None and device == "cpu" and facts.wants_float32:
         compute_dtype = "float32"
@@ -110,7 +112,7 @@ def resolve(options: LoadOptions, facts: Facts) -> Parameters:
         plan=Plan(
             folder=str(facts.folder.resolve()),
             compute_dtype=compute_dtype,
-            corrections=corrections(facts.config, context),
+            corrections={**default_keys({**facts.config, **mended}), **mended},
             kv_bits=_kv_bits(options.kv_type, facts),
             window=window.size if window else None,
         ),

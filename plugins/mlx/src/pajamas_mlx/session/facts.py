@@ -17,6 +17,7 @@ from pajamas.modelfiles import LocalFiles, read_json
 from pajamas.safetensors_header import SafetensorsEntry, read_tensors, weight_files
 from pajamas.types import Architecture, Sampling
 from pajamas_mlx import engine
+from pajamas_mlx.model_classes import has_bare_names
 
 _NAME = re.compile(r"[A-Za-z0-9_]+")
 _LONGEST = 1 << 24
@@ -140,6 +141,13 @@ def read_facts(folder: Path) -> Facts:
         )
     if not any(name in files.sizes() for name in _TOKENIZERS):
         raise ModelFileError(f"{folder} holds no tokenizer.", "There is no tokenizer.json.", "Get the model again.")
+    tied = {**(config.get("text_config") or {}), **config}.get("tie_word_embeddings")
+    if has_bare_names(tensors) and not tied and not any(name.startswith("lm_head.") for name in tensors):
+        raise UnsupportedModel(
+            f"{folder} holds a model without an output layer.",
+            "It was saved to embed texts, and cannot generate or score.",
+            "Choose another model.",
+        )
     architecture = detect_architecture(files)
     if architecture is None:
         raise ModelFileError(f"{folder} does not say what it is.", "", "Check its config.json.")

@@ -10,6 +10,7 @@ from attrs import frozen
 
 from pajamas.errors import UnsupportedFeature
 from pajamas_mlx import engine
+from pajamas_mlx.model_classes import classes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,7 +55,7 @@ class Model:
         self._kv_bits = plan.kv_bits
         compute_dtype = plan.compute_dtype
         self.network, _ = self._engine.models.load_model(
-            Path(plan.folder), lazy=True, model_config=dict(plan.corrections)
+            Path(plan.folder), lazy=True, model_config=dict(plan.corrections), get_model_classes=classes
         )
         """mlx-lm's own."""
         if compute_dtype is not None:
