@@ -10,15 +10,17 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cattrs
 from attrs import evolve, field, frozen
-from cattrs.gen import make_dict_unstructure_fn
 
 from pajamas.errors import ModelFileError, ModelNotFound
 from pajamas.types import Architecture, TensorInfo
+
+if TYPE_CHECKING:
+    from cattrs import Converter
 
 SCHEMA = 1
 FILE_NAME = "manifest.json"
@@ -123,17 +125,24 @@ class Manifest:
         return evolve(self, artifacts=(*others, receipt))
 
 
-_converter = cattrs.Converter(forbid_extra_keys=False)
-for _record in (TensorInfo, Architecture):
-    # Thousands of tensors: what says nothing (None) is left out.
-    _converter.register_unstructure_hook(
-        _record, make_dict_unstructure_fn(_record, _converter, _cattrs_omit_if_default=True)
-    )
+@cache
+def _converter() -> Converter:
+    """Imported with the first manifest: a model without one is loaded without cattrs."""
+    from cattrs import Converter
+    from cattrs.gen import make_dict_unstructure_fn
+
+    converter = Converter(forbid_extra_keys=False)
+    for record in (TensorInfo, Architecture):
+        # Thousands of tensors: what says nothing (None) is left out.
+        converter.register_unstructure_hook(
+            record, make_dict_unstructure_fn(record, converter, _cattrs_omit_if_default=True)
+        )
+    return converter
 
 
 def to_plain(record: Any) -> Any:
     """A record as JSON's own types."""
-    return _converter.unstructure(record)
+    return _converter().unstructure(record)
 
 
 def write(folder: Path, manifest: Manifest) -> Path:
@@ -183,9 +192,11 @@ def read(path: Path) -> Manifest:
             "pip install -U pajamas",
         )
     try:
-        return _converter.structure(data, Manifest)
+        return _converter().structure(data, Manifest)
     except Exception as error:  # cattrs raises groups of whatever the wrong values raised
-        why = "; ".join(cattrs.transform_error(error))
+        from cattrs import transform_error
+
+        why = "; ".join(transform_error(error))
         raise ModelFileError(f"The manifest {path} is damaged.", why, "Convert the model again.") from error
 
 

@@ -1,4 +1,7 @@
-"""The library's face for one loaded model."""
+"""The library's face for one loaded model.
+
+What answers prompts is imported by the methods that need it: loading, tokenizing and scoring do without templates.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,8 @@ from typing import TYPE_CHECKING, Self, Unpack
 
 from pajamas.errors import UnsupportedFeature
 from pajamas.keywords import LoadKeywords, RequestKeywords, check_texts, generate_request, load_options
-from pajamas.operations import generation, loading
+from pajamas.operations import loading
 from pajamas.operations.fitting import check_fit
-from pajamas.operations.generation import GenerateResult
 from pajamas.plugins import PluginHost
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.types import Chunk, Feature
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from pajamas.operations.generation import GenerateResult
     from pajamas.types import Artifact, Session
 
 
@@ -68,6 +71,8 @@ class Runtime:
 
     def generate(self, prompt: str | None = None, **options: Unpack[RequestKeywords]) -> GenerateResult:
         """The whole answer: the join of `stream`, with the same arguments and errors."""
+        from pajamas.operations import generation
+
         return generation.join(self.stream(prompt, **options))
 
     def stream(self, prompt: str | None = None, **options: Unpack[RequestKeywords]) -> Iterator[Chunk]:
@@ -84,6 +89,8 @@ class Runtime:
             TemplateError: the chat template fails on these messages.
             ContextOverflow, EngineError: from the stream.
         """
+        from pajamas.operations import generation
+
         return generation.stream(self.session, generate_request({**options, "prompt": prompt}), host=self._host)
 
     def check(self, prompt: str | None = None, **options: Unpack[RequestKeywords]) -> None:
@@ -122,6 +129,8 @@ class Runtime:
             UsageError: a token or `first` is out of range.
             ContextOverflow: the tokens do not fit the context.
         """
+        from pajamas.operations import generation
+
         generation.check_features(self._host, self.session, [Feature.SCORE])
         return self.session.score(list(token_ids), first)
 
@@ -133,6 +142,8 @@ class Runtime:
             UsageError: nothing is computed yet.
             EngineError: the file cannot be written.
         """
+        from pajamas.operations import generation
+
         generation.check_features(self._host, self.session, [Feature.PROMPT_CACHE])
         self.session.save_prompt_cache(Path(path).expanduser())
 
@@ -145,6 +156,8 @@ class Runtime:
             UsageError: another model or other options made it.
             ContextOverflow: it is longer than the context.
         """
+        from pajamas.operations import generation
+
         generation.check_features(self._host, self.session, [Feature.PROMPT_CACHE])
         return self.session.load_prompt_cache(Path(path).expanduser())
 

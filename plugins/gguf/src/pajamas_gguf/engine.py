@@ -10,12 +10,14 @@ import ctypes
 import importlib
 import importlib.metadata
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
 from pajamas.errors import EngineMissing
+from pajamas_gguf.bindings import load_bindings
 
 DISTRIBUTION = "llama-cpp-python"
 
@@ -131,7 +133,7 @@ def _load() -> Any:
         os.environ["OMP_WAIT_POLICY"] = "passive"
         os.environ["GOMP_SPINCOUNT"] = "0"
     try:
-        module: Any = importlib.import_module("llama_cpp.llama_cpp")
+        module: Any = load_bindings("llama_cpp", _keep_log)
     except ModuleNotFoundError as error:
         if error.name is None or not error.name.startswith("llama_cpp"):
             raise
@@ -146,10 +148,15 @@ def _load() -> Any:
             f"pip install --force-reinstall --no-binary {DISTRIBUTION} pajamas-gguf",
         ) from error
     _callback = module.llama_log_callback(_log.write)
-    module.llama_log_set(_callback, None)
+    _keep_log()
     _check_structs(module)
     module.llama_backend_init()
     return module
+
+
+def _keep_log() -> None:
+    """Have the engine log to us."""
+    sys.modules["llama_cpp.llama_cpp"].llama_log_set(_callback, None)
 
 
 def _check_structs(module: Any) -> None:
