@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from attrs import evolve, frozen
 
 from pajamas.errors import ContextOverflow, TemplateError, UnsupportedFeature, UsageError
-from pajamas.operations.generation import check_features, join, needed_features, stream
+from pajamas.needs import needed_features
 from pajamas.plugins import PluginHost
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.types import GenerateRequest, Sampling, Session
@@ -145,6 +145,8 @@ def _run(
 
 
 def _answer(case: Case, session: Session, languages: Sequence[str], host: PluginHost) -> Answer:
+    from pajamas.operations.generation import check_features, join, stream
+
     request = request_of(case)
     check_features(host, session, needed_features(request))
     result = join(stream(session, request, host=host))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,20 +13,18 @@ from pajamas.errors import EngineError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_TILE = 1 << 18
+_TILE = 1 << 16
 """Values that are worked on at once: few enough for the processor's cache, enough to make Python's share small."""
 
 
 class Divergence:
     """KL divergence D(original || candidate) in nats, and whether both rank the same token first.
 
-    Keeps two tiles of scratch memory, whatever the size of the blocks that it is given.
+    Keeps two tiles of scratch memory for each thread that uses it, whatever the size of the blocks that it is given.
     """
 
-    def __init__(self, vocabulary_size: int) -> None:
-        self._rows = max(1, _TILE // vocabulary_size)
-        self._weights = np.empty((self._rows, vocabulary_size), np.float32)
-        self._differences = np.empty((self._rows, vocabulary_size), np.float32)
+    def __init__(self) -> None:
+        self._scratch = threading.local()
 
     def compare(
         self, original: NDArray[np.float32], candidate: NDArray[np.float32]
@@ -36,8 +36,9 @@ class Divergence:
         """
         divergence = np.empty(len(original), np.float32)
         same_top = np.empty(len(original), np.bool_)
-        for start in range(0, len(original), self._rows):
-            here = slice(start, start + self._rows)
+        rows = max(1, _TILE // original.shape[1])
+        for start in range(0, len(original), rows):
+            here = slice(start, start + rows)
             self._compare(original[here], candidate[here], divergence[here], same_top[here])
         return divergence, same_top
 
@@ -48,7 +49,7 @@ class Divergence:
         divergence: NDArray[np.float32],
         same_top: NDArray[np.bool_],
     ) -> None:
-        weights, differences = self._weights[: len(original)], self._differences[: len(original)]
+        weights, differences = self._tiles(original.shape)
         np.exp(original, out=weights)
         with np.errstate(invalid="ignore"):  # where both are -inf; put right below
             np.subtract(original, candidate, out=differences)
@@ -58,6 +59,14 @@ class Divergence:
         for row in np.flatnonzero(~np.isfinite(divergence)):
             divergence[row] = _with_impossible(original[row], candidate[row])
         same_top[:] = original.argmax(axis=1) == candidate.argmax(axis=1)
+
+    def _tiles(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Two arrays of that shape, which this thread alone uses."""
+        size = 2 * math.prod(shape)
+        kept: NDArray[np.float32] | None = getattr(self._scratch, "values", None)
+        if kept is None or len(kept) < size:
+            kept = self._scratch.values = np.empty(size, np.float32)
+        return kept[:size].reshape(2, *shape)
 
 
 def _with_impossible(original: NDArray[np.float32], candidate: NDArray[np.float32]) -> float:

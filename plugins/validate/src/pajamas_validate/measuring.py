@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from pajamas.errors import UnsupportedFeature, UsageError
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.types import Feature
+from pajamas_validate.divergence import Divergence
+from pajamas_validate.judges import Judges
 from pajamas_validate.resuming import State
 from pajamas_validate.sampled import score_by_reference
 from pajamas_validate.scores import Scores
-from pajamas_validate.scoring import score_alone, score_pair
+from pajamas_validate.scoring import Begun, score_alone, score_pair
 
 if TYPE_CHECKING:
     from pajamas.session import Session
@@ -47,19 +49,29 @@ def measure(
     state = state or State(None, "")
     done = state.load(windows.count)
     records = reference.records() if reference is not None else None
+    divergence = Divergence()
+
+    def begin(number: int) -> Begun:
+        if original is not None:
+            return score_pair(original, candidate, windows, number, judges, divergence, writer)
+        if records is not None:
+            return score_by_reference(candidate, next(records), windows, number)
+        return score_alone(candidate, windows, number, writer)
+
+    begun: tuple[int, Begun] | None = None
     try:
-        with progress.stage("Scoring", windows.count - len(done), "windows") as stage:
-            for number in range(len(done), windows.count):
-                if original is not None:
-                    done.append(score_pair(original, candidate, windows, number, writer))
-                elif records is not None:
-                    done.append(score_by_reference(candidate, next(records), windows, number))
-                else:
-                    done.append(score_alone(candidate, windows, number, writer))
-                stage.advance(1)
-                state.save(done)
+        with progress.stage("Scoring", windows.count - len(done), "windows") as stage, Judges() as judges:
+            # One window behind: its last rows are judged while the engines compute the next one.
+            for number in (*range(len(done), windows.count), None):
+                following = None if number is None else (number, begin(number))
+                if begun is not None:
+                    done.append(begun[1].result())
+                    stage.advance(1)
+                    state.save(done)
+                begun = following
     except BaseException:
-        state.save(done, now=True)
+        is_next = begun is not None and begun[0] == len(done) and begun[1].is_whole
+        state.save([*done, begun[1].scores] if begun is not None and is_next else done, now=True)
         raise
     state.save(done, now=True)  # kept until the whole validation is done
     return Scores.of(done)

@@ -8,7 +8,7 @@ import numpy as np
 
 from pajamas_validate.reference import SAMPLE
 from pajamas_validate.scores import WindowScores
-from pajamas_validate.scoring import blocks, right_logprobs
+from pajamas_validate.scoring import Begun, blocks, right_logprobs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pajamas_validate.windows import Windows
 
 
-def score_by_reference(candidate: Session, record: Record, windows: Windows, number: int) -> WindowScores:
+def score_by_reference(candidate: Session, record: Record, windows: Windows, number: int) -> Begun:
     """The candidate's scores of a window, the divergence with the standard error that the sample gives it."""
     targets = windows.targets(number)
     rows = windows.rows
@@ -31,13 +31,14 @@ def score_by_reference(candidate: Session, record: Record, windows: Windows, num
         for values in block:
             divergence[row], error[row] = estimate(record, row, values)
             row += 1
-    return WindowScores(
+    scores = WindowScores(
         logprobs=logprobs,
         original_logprobs=record.right,
         divergence=divergence,
         divergence_error=error,
         same_top=same_top,
     )
+    return Begun(scores=scores)
 
 
 def first_ids(record: Record) -> NDArray[np.uint32]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import cattrs
 from attrs import asdict
 
 from pajamas.types import Finding
@@ -57,4 +56,6 @@ def of_behaviour(behaviour: Behaviour) -> list[Finding]:
 
 def behaviour_of(finding: Finding) -> Behaviour:
     """What `of_behaviour` made the finding `samples` from."""
-    return cattrs.structure(dict(finding.details), Behaviour)
+    from cattrs import structure
+
+    return structure(dict(finding.details), Behaviour)

@@ -9,7 +9,6 @@ from typing import Literal
 from attrs import evolve, frozen
 
 from pajamas.errors import TemplateError, UnsupportedFeature
-from pajamas.operations.generation import prepare
 from pajamas.session import Session
 from pajamas_validate.behaviour import first_divergence
 from pajamas_validate.equivalence.corpus import Conversation
@@ -123,6 +122,8 @@ def _of_tokens(
 
 
 def _prompt(session: Session, conversation: Conversation) -> str:
+    from pajamas.operations.generation import prepare
+
     try:
         return prepare(session, conversation.request)[0].prompt or ""
     except (UnsupportedFeature, TemplateError) as error:
