@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 
-from asked import STORY
+from asked import STORY, request
 from pajamas.errors import (
     DeviceNotFound,
     EngineError,
@@ -21,7 +21,7 @@ from pajamas.errors import (
     UnsupportedModel,
     UsageError,
 )
-from pajamas_mlx.session import checkup
+from pajamas_mlx import backend, child
 
 
 def rows(session):
@@ -131,7 +131,7 @@ def test_weights_that_mlx_would_mix_up_are_refused(load, folder):
 
 
 def test_a_model_that_ends_its_process_is_an_error(load, folder, monkeypatch):
-    monkeypatch.setattr(checkup, "_COMMAND", (sys.executable, "-c", "import os; os.kill(os.getpid(), 6)"))
+    monkeypatch.setattr(child, "COMMAND", (sys.executable, "-c", "import os; os.kill(os.getpid(), 6)"))
 
     with pytest.raises(ModelFileError, match="SIGABRT"):
         load(folder)
@@ -175,3 +175,23 @@ def test_the_process_ends_in_peace():
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
         assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_doctor_tries_the_engine(monkeypatch):
+    info = backend.describe(thorough=True)
+    assert info.unavailable is None
+    assert ("metal" in info.devices) or "correctness" in info.notes[0]
+
+    monkeypatch.setattr(child, "COMMAND", (sys.executable, "-c", "import os; os.kill(os.getpid(), 6)"))
+    assert "SIGABRT" in backend.describe(thorough=True).unavailable
+    assert backend.describe().unavailable is None
+
+
+def test_the_memory_of_a_full_context_is_told(load):
+    session = load(context_length=512, max_sequences=2)
+    list(session.generate(request(max_tokens=None, ignore_eos=True)))
+    (used,) = [sequence for sequence in session._scheduler.lane._idle if sequence.tokens]
+
+    assert len(used.tokens) == 511
+    assert session.memory.kv_cache == 2 * sum(part.nbytes for part in used.cache)
+    assert load(context_length=512).memory.kv_cache == session.memory.kv_cache // 2

@@ -16,10 +16,10 @@ LOADED = (FORMAT, "safetensors")
 
 
 @hookimpl
-def describe() -> BackendInfo:
+def describe(thorough: bool) -> BackendInfo:
     from pajamas_mlx.backend import describe
 
-    return describe()
+    return describe(thorough)
 
 
 @hookimpl

@@ -85,12 +85,6 @@ class Group:
         self.__dict__.pop("_generator", None)
         return jobs
 
-    @property
-    def size(self) -> int:
-        """Bytes of the caches."""
-        generator = self.__dict__.get("_generator")
-        return int(generator.prompt_cache_nbytes) if generator is not None and self.jobs else 0
-
     @cached_property
     def _generator(self) -> Any:
         """To be asked for by the engine's thread: the stream is that thread's."""

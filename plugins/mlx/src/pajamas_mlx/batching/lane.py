@@ -47,13 +47,6 @@ class Lane:
         self._idle = [make() for _ in range(places)]
         self._turn = 0
 
-    @property
-    def size(self) -> int:
-        """Bytes of all caches."""
-        busy = [job.sequence for job in list(self.jobs)]
-        sequences = [sequence for sequence in (*list(self._idle), *busy) if sequence is not None]
-        return sum(sequence.size for sequence in sequences) + (self._group.size if self._group else 0)
-
     def admit(self, job: Job) -> bool:
         """Give the job a sequence, which begins with what is known of its tokens; False if there is no room yet.
 

@@ -11,9 +11,6 @@ import hashlib
 import importlib.metadata
 import json
 import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +24,15 @@ from pajamas.errors import (
     UnsupportedFeature,
     error_class,
 )
-from pajamas_mlx import engine
+from pajamas_mlx import child, engine
 from pajamas_mlx.batching.trial import computes_together
 from pajamas_mlx.parameters import Parameters
 from pajamas_mlx.session.facts import Facts
 
 _TIMEOUT = 180.0
 _SLOWEST_DISK = 20e6  # bytes a second
-_MARK = "pajamas-answer:"
+_MODULE = "pajamas_mlx.session.checkup"
 _SAID = {True: "together", False: "one by one"}
-# -P: a file of the current folder must not pass for a module of the standard library.
-_COMMAND = (sys.executable, "-P", "-m", "pajamas_mlx.session.checkup")
 
 
 def check_once(facts: Facts, parameters: Parameters) -> bool:
@@ -57,7 +52,7 @@ def check_once(facts: Facts, parameters: Parameters) -> bool:
         known = mark.read_text(encoding="ascii")
         if known in _SAID.values():
             return known == _SAID[True]
-    answer = _run(request, _TIMEOUT + facts.size / _SLOWEST_DISK)
+    answer = child.ask(_MODULE, request, _TIMEOUT + facts.size / _SLOWEST_DISK)
     if error := answer.get("error"):
         raise error_class(error[0])(*error[1:])
     why = answer.get("refused") or answer.get("died")
@@ -107,30 +102,6 @@ def _key(facts: Facts, request: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:32]
 
 
-def _run(request: dict[str, Any], timeout: float) -> dict[str, Any]:
-    try:
-        done = subprocess.run(
-            _COMMAND, input=json.dumps(request).encode(), capture_output=True, timeout=timeout, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return {"died": f"it does not answer within {timeout:.0f} seconds"}
-    except OSError as error:
-        raise EngineError(f"{sys.executable} cannot be started.", str(error), "Mend the installation.") from error
-    for line in reversed(done.stdout.decode("utf-8", "replace").splitlines()):
-        if line.startswith(_MARK):
-            answer: dict[str, Any] = json.loads(line.removeprefix(_MARK))
-            return answer
-    log = " ".join(done.stderr.decode("utf-8", "replace").split())[-300:]
-    return {"died": f"it dies of it: {_ending(done.returncode)} {log}"}
-
-
-def _ending(code: int) -> str:
-    try:
-        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    except ValueError:
-        return f"signal {-code}"
-
-
 def _try(request: dict[str, Any]) -> dict[str, Any]:
     """In the child. Whether it can be computed counts, and whether two answers together are what each is alone; other
     numbers are judged where they are used.
@@ -156,7 +127,4 @@ def _try(request: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    answer = _try(json.load(sys.stdin))
-    sys.stdout.write(f"\n{_MARK}{json.dumps(answer)}\n")
-    sys.stdout.flush()
-    os._exit(0)  # the engine's own shutdown has nothing to add
+    child.answer(_try)

@@ -61,7 +61,9 @@ class Model:
         if compute_dtype is not None:
             self._cast(getattr(mx, compute_dtype), everything=compute_dtype == "float32")
         # Known from the shapes; nothing is computed.
-        logits = self.network(mx.array([[0]]), cache=self.new_cache())
+        cache = self.new_cache()
+        logits = self.network(mx.array([[0]]), cache=cache)
+        self._parts = [part for whole in cache for part in getattr(whole, "caches", (whole,))]
         self.vocabulary_size: int = logits.shape[-1]
         if compute_dtype is not None and logits.dtype != getattr(mx, compute_dtype):
             raise UnsupportedFeature(
@@ -82,6 +84,10 @@ class Model:
         if self._kv_bits is not None:
             caches = [self._quantized(part, self._kv_bits) for part in caches]
         return caches
+
+    def cache_size(self, tokens: int) -> int:
+        """Bytes that the cache of so many tokens takes: keys and values of each, or of the last ones, or a state."""
+        return sum(_part_size(part, tokens) for part in self._parts)
 
     def advance(self, tokens: Sequence[int], cache: list[Any]) -> None:
         """Put tokens into the cache. The output layer is not computed: nothing asks for its result."""
@@ -135,3 +141,12 @@ class Model:
     def _tensors(self) -> list[tuple[str, Any]]:
         found: list[tuple[str, Any]] = self._engine.trees.tree_flatten(self.network.parameters())
         return found
+
+
+def _part_size(part: Any, tokens: int) -> int:
+    keys = getattr(part, "keys", None)
+    if keys is None:
+        return int(part.nbytes)
+    held = (keys[0] if isinstance(keys, tuple) else keys).shape[-2]
+    longest = getattr(part, "max_size", None) or getattr(part, "chunk_size", None) or tokens
+    return int(part.nbytes) // int(held) * min(tokens, longest)

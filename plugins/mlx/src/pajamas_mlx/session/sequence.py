@@ -95,11 +95,6 @@ class Sequence:
         self.cache = []
         self._regular = 0
 
-    @property
-    def size(self) -> int:
-        """Bytes of the cache."""
-        return sum(part.nbytes for part in self.cache if not part.empty())
-
     def _compute(self, tokens: list[int], work: Any) -> Any:
         if not self.cache:
             self.cache = self.model.new_cache()

@@ -69,10 +69,13 @@ class MLXSession(BaseSession):
 
     @property
     def memory(self) -> MemoryUse:  # type: ignore[override]  # read-only in the protocol, an attribute in the base
-        """Weights, and the key/value cache as far as it has grown. MLX tells its scratch memory for all sessions of a
-        process only: it is not counted.
+        """Weights, and what the key/value cache takes when the context is full: MLX lets it grow with its tokens. Its
+        scratch memory, which it tells for all sessions of a process only, is not counted.
         """
-        return MemoryUse(weights=self._model.size, kv_cache=self._scheduler.lane.size, compute=0)
+        parameters = self._parameters
+        count = max(parameters.room // parameters.context_length, 1)
+        cache = count * self._model.cache_size(parameters.context_length)
+        return MemoryUse(weights=self._model.size, kv_cache=cache, compute=0)
 
     def tokenize(self, text: str, *, add_special: bool = True, parse_special: bool = True) -> list[int]:
         self._check_open()
