@@ -11,12 +11,20 @@ import pytest
 from mlx_jobs import TINY, WIDE, made, planned, types_of, written
 from pajamas.errors import UsageError
 from pajamas_mlx.quantize.activations import measure
-from pajamas_mlx.quantize.allocation import Offer, allocate
+from pajamas_mlx.quantize.allocation import Offer, order_steps
 from pajamas_mlx.quantize.choices import layers
 from pajamas_mlx.quantize.opening import open_model
+from pajamas_mlx.quantize.streaming import OnDisk
 from random_models import make_model
 
 BITS = (4, 5, 6, 8)
+
+
+def allocate(offers, budget):
+    """What each layer has after all steps."""
+    return {layer: found[0] for layer, found in offers.items()} | {
+        step.layer: step.offer for step in order_steps(offers, budget)
+    }
 
 
 def offers_of(random, count):
@@ -74,7 +82,7 @@ def test_inputs_are_measured_as_the_model_computes_them(tmp_path, name):
     model = make_model(name, tmp_path)
     ids = mx.array([[5, 6, 7, 5]])
 
-    found = measure(lambda: open_model(model, "float32"), [ids, ids], lambda _: None)
+    found = measure(OnDisk(model, "float32"), [ids, ids], lambda _: None).squares
 
     opened = open_model(model, "float32").model
     tied = not hasattr(opened, "lm_head")
@@ -138,7 +146,7 @@ def test_measuring_holds_one_layer_and_not_the_model(tmp_path):
     before = mx.get_active_memory()
     mx.reset_peak_memory()
 
-    measure(lambda: open_model(model), [mx.array([[5, 6, 7, 5]])], lambda _: None)
+    measure(OnDisk(model), [mx.array([[5, 6, 7, 5]])], lambda _: None)
 
     assert mx.get_peak_memory() - before < written(model) / 5
 

@@ -1,4 +1,4 @@
-"""Which layers get more bits: the largest fall of the error within a number of bytes. Free of the engine."""
+"""Which layers get more bits, and in which order: the largest fall of the error for a byte. Free of the engine."""
 
 from __future__ import annotations
 
@@ -19,23 +19,27 @@ class Offer:
 
 
 @frozen
-class _Step:
+class Step:
+    """One layer takes a larger offer."""
+
     layer: str
     offer: Offer
     cost: int
+    """Bytes more."""
     gain: float
+    """Error less."""
 
 
-def allocate(offers: Mapping[str, Sequence[Offer]], budget: int) -> dict[str, Offer]:
-    """The offer that each layer takes; `budget` is in bytes, and each layer's first offer is what it has at least.
+def order_steps(offers: Mapping[str, Sequence[Offer]], budget: int) -> list[Step]:
+    """The steps that fit into `budget` bytes of all layers, the best first; a layer's first offer is what it has.
 
     Of each layer only the lower convex hull of (size, error) counts, and its steps are taken by error saved per byte:
-    that is the solution of the Lagrangian, but for the last step that still fits. A layer whose next step does not
-    fit is passed over, so that what is left goes to smaller ones.
+    after any number of steps that is the solution of the Lagrangian for the bytes it takes, but for the last steps. A
+    layer whose next step does not fit is passed over, so that what is left goes to smaller ones.
     """
-    taken = {layer: found[0] for layer, found in offers.items()}
-    left = budget - sum(offer.size for offer in taken.values())
+    left = budget - sum(found[0].size for found in offers.values())
     steps = [step for layer, found in offers.items() for step in _hull(layer, found)]
+    taken: list[Step] = []
     closed: set[str] = set()
     # A hull's steps fall in gain per byte, so that the order of all keeps the order of each.
     for step in sorted(steps, key=lambda step: (-step.gain / step.cost, step.layer)):
@@ -44,12 +48,12 @@ def allocate(offers: Mapping[str, Sequence[Offer]], budget: int) -> dict[str, Of
         if step.cost > left:
             closed.add(step.layer)
             continue
-        taken[step.layer] = step.offer
+        taken.append(step)
         left -= step.cost
     return taken
 
 
-def _hull(layer: str, offers: Sequence[Offer]) -> list[_Step]:
+def _hull(layer: str, offers: Sequence[Offer]) -> list[Step]:
     """Steps from the first offer along the lower convex hull."""
     points = [offers[0]]
     for offer in sorted(offers[1:], key=lambda offer: offer.size):
@@ -59,7 +63,7 @@ def _hull(layer: str, offers: Sequence[Offer]) -> list[_Step]:
             points.pop()
         points.append(offer)
     return [
-        _Step(layer, after, after.size - before.size, before.error - after.error) for before, after in pairwise(points)
+        Step(layer, after, after.size - before.size, before.error - after.error) for before, after in pairwise(points)
     ]
 
 

@@ -68,11 +68,11 @@ def is_vocabulary(path: str, module: Any, config: Mapping[str, Any]) -> bool:
 
     text = config.get("text_config")
     sizes = [part["vocab_size"] for part in (config, text) if isinstance(part, Mapping) and part.get("vocab_size")]
-    if isinstance(module, Embedding) or path.rpartition(".")[2] in _EMBEDDINGS:
+    if isinstance(module, Embedding):
         return True
-    if any(part.isdigit() for part in path.split(".")):  # inside a block, whose widths may be anything
+    if any(part.isdigit() for part in path.split(".")):  # inside a block, whose names and widths may be anything
         return False
-    return module.weight.ndim == 2 and module.weight.shape[0] in sizes
+    return path.rpartition(".")[2] in _EMBEDDINGS or (module.weight.ndim == 2 and module.weight.shape[0] in sizes)
 
 
 def fitting(choice: Choice, width: int) -> Choice | None:

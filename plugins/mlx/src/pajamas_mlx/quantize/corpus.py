@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from importlib.resources import files
 from typing import Any
 
 from attrs import frozen
@@ -14,6 +15,8 @@ from pajamas.model_texts import EVALUATION
 from pajamas.types import QuantizeJob
 
 CALIBRATION = "calibration.jsonl"
+GENERAL = "general.txt"
+"""A text of many kinds that comes with this plugin."""
 SAMPLES = 128
 _SAMPLE = 2048  # characters of plain text: about 512 tokens
 _LONG = 24  # characters: shorter lines are said in every text
@@ -70,6 +73,12 @@ def find_corpus(job: QuantizeJob) -> Corpus | None:
     found = found[:samples]
     text = "\n\n".join(found) if name.endswith(".jsonl") else "".join(found)
     return Corpus(text=text, name=name, samples=len(found))
+
+
+def general_corpus() -> Corpus:
+    """For a model that brings no text along, where nobody has named one."""
+    text = files("pajamas_mlx.quantize").joinpath(GENERAL).read_text(encoding="utf-8")
+    return Corpus(text=text, name=GENERAL, samples=1)
 
 
 def _read(data: bytes, name: str) -> list[str]:

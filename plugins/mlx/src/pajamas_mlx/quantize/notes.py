@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from pajamas.types import QuantizeJob, TensorInfo
-from pajamas_mlx.quantize.corpus import CALIBRATION, Corpus
+from pajamas_mlx.quantize.corpus import CALIBRATION, GENERAL, Corpus
 from pajamas_mlx.quantize.recipe import Recipe
 from pajamas_mlx.quantize.task import Result
 
@@ -36,10 +36,8 @@ def _raised(job: QuantizeJob, recipe: Recipe, corpus: Corpus | None, result: Res
         return
     recipe_bpw = 8 * result.size / result.parameters
     if result.bound is None:
-        yield (
-            f"No layer is raised: the recipe alone takes {recipe_bpw:.2f} bits per weight, and the target is "
-            f"{recipe.target_bpw:g}."
-        )
+        limit = f", and --target-bpw is {recipe.target_bpw:g}" if recipe.named_target else " already"
+        yield f"No layer is raised: the recipe alone takes {recipe_bpw:.2f} bits per weight{limit}."
         return
     if job.dry_run:
         yield (
@@ -47,21 +45,74 @@ def _raised(job: QuantizeJob, recipe: Recipe, corpus: Corpus | None, result: Res
             f"weight, is measured when it is made. The recipe alone takes {result.size:,} bytes."
         )
     else:
-        counts = {bits: list(result.raised.values()).count(bits) for bits in sorted(set(result.raised.values()))}
-        raised = ", ".join(f"{count} to {bits} bits" for bits, count in counts.items())
+        yield listed(result.raised)
+        yield from _estimated(job, recipe, result)
+    if corpus is not None and corpus.name == GENERAL:
         yield (
-            f"{len(result.raised)} layers with the largest errors are raised: {raised}."
-            if raised
-            else "No layer is raised."
-        )
-    if corpus is None:
-        yield (
-            f"The layers' errors are the weights' own: the model brings no {CALIBRATION} along. "
-            "--calibration-text FILE weighs them by what the model does."
+            f"Measured on a text of pajamas' own: the model brings no {CALIBRATION} along. --calibration-text FILE "
+            "measures on another."
         )
 
 
-def details(recipe: Recipe, corpus: Corpus | None, result: Result) -> Mapping[str, Any]:
+def listed(raised: Mapping[str, int]) -> str:
+    """Which layers are raised to how many bits, those of a kind together."""
+    if not raised:
+        return "No layer is raised."
+    kinds: dict[tuple[int, str], list[str]] = {}
+    for path, bits in raised.items():
+        parts = path.split(".")
+        numbers = [part for part in parts if part.isdigit()]
+        last = parts.index(numbers[-1]) if numbers else -1
+        kind = ".".join(parts[last + 1 :]) if numbers else path
+        kinds.setdefault((bits, kind), []).extend(numbers[-1:])
+    by_bits: dict[int, list[str]] = {}
+    for (bits, kind), numbers in sorted(kinds.items()):
+        by_bits.setdefault(bits, []).append(f"{kind} of {_ranges(numbers)}" if numbers else kind)
+    which = "; ".join(f"to {bits} bits {', '.join(members)}" for bits, members in by_bits.items())
+    layers = "layer with the largest error is" if len(raised) == 1 else "layers with the largest errors are"
+    return f"{len(raised)} {layers} raised: {which}."
+
+
+def _ranges(numbers: Sequence[str]) -> str:
+    """Of the blocks: 0-3 5 7-9."""
+    found: list[list[int]] = []
+    for number in sorted(map(int, numbers)):
+        if found and number == found[-1][-1] + 1:
+            found[-1].append(number)
+        else:
+            found.append([number])
+    return " ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in found)
+
+
+def _estimated(job: QuantizeJob, recipe: Recipe, result: Result) -> Iterator[str]:
+    if (job.max_increase, job.max_divergence) == (None, None):
+        return
+    if result.enough is None:
+        yield "How far it is from the original could not be estimated: --validate measures that."
+        return
+    limits = [f"{job.max_increase:g} % of perplexity"] if job.max_increase is not None else []
+    limits += [f"{job.max_divergence:g} of mean KL divergence"] if job.max_divergence is not None else []
+    accepted = " and ".join(limits)
+    probes = "; ".join(
+        f"at {probe['bits_per_weight']:.2f} bits per weight {probe['divergence']:.3g} ± "
+        f"{probe['divergence_error']:.1g} and {probe['increase']:+.2g} ± {probe['increase_error']:.1g} %"
+        for probe in sorted(result.probes, key=lambda probe: float(probe["bits_per_weight"]))
+    )
+    yield (
+        f"Estimated mean KL divergence and perplexity, on {result.probe_tokens:,} tokens of the calibration text, "
+        f"which is not the one that judges: {probes}."
+    )
+    if result.enough:
+        yield f"So few bits are enough by that estimate to stay below {accepted}."
+    else:
+        better = f" The next recipe is --precision {recipe.next}." if recipe.next else ""
+        yield (
+            f"By that estimate {recipe.target_bpw:g} bits per weight are too few to stay surely below {accepted}: try "
+            f"a larger --target-bpw.{better}"
+        )
+
+
+def details(job: QuantizeJob, recipe: Recipe, corpus: Corpus | None, result: Result) -> Mapping[str, Any]:
     """For the receipt."""
     scheme = recipe.scheme
     quantization: dict[str, Any] = {}
@@ -71,14 +122,17 @@ def details(recipe: Recipe, corpus: Corpus | None, result: Result) -> Mapping[st
             quantization["recipe"] = scheme.recipe
         if recipe.embedding_bits is not None:
             quantization["embedding_bits"] = recipe.embedding_bits
-        if recipe.target_bpw is not None:
+        if recipe.target_bpw is not None and (recipe.named_target or result.bound is not None):
             quantization["target_bpw"] = recipe.target_bpw
     calibration = {"calibration": {**corpus.record, "tokens": result.tokens}} if corpus and result.tokens else {}
+    limits = {"max_increase": job.max_increase, "max_divergence": job.max_divergence}
+    estimate = {"enough": result.enough, **limits, "tokens": result.probe_tokens, "probes": result.probes}
     return {
         "engine": {"name": "MLX", **result.versions},
         "dtype": result.dtype,
         **({"quantization": quantization} if quantization else {}),
         **({"raised": result.raised} if result.raised else {}),
         **calibration,
+        **({"estimate": estimate} if result.enough is not None else {}),
         **({"next_recipe": recipe.next} if recipe.next else {}),
     }

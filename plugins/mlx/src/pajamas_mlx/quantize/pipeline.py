@@ -14,7 +14,7 @@ from pajamas.errors import NotEnoughDisk, UsageError
 from pajamas.progress import NO_PROGRESS
 from pajamas.types import Artifact, QuantizeJob, TensorInfo
 from pajamas_mlx.quantize import notes, origin
-from pajamas_mlx.quantize.corpus import Corpus, find_corpus
+from pajamas_mlx.quantize.corpus import Corpus, find_corpus, general_corpus
 from pajamas_mlx.quantize.publish import check_target, publish
 from pajamas_mlx.quantize.recipe import Recipe, find_recipe
 from pajamas_mlx.quantize.runner import run_task
@@ -37,7 +37,7 @@ def quantize(job: QuantizeJob) -> Artifact:
     """
     recipe = find_recipe(job)
     tensors, about_source = origin.check(job)
-    corpus = find_corpus(job) if recipe.target_bpw is not None else None
+    corpus = (find_corpus(job) or general_corpus()) if recipe.target_bpw is not None else None
     if job.dry_run:
         with work_folder(Path(tempfile.gettempdir())) as folder:
             source = folder / "source"
@@ -81,6 +81,8 @@ def make_task(job: QuantizeJob, recipe: Recipe, source: Path, made: Path | None,
         mixed=scheme.recipe,
         embedding_bits=recipe.embedding_bits,
         target_bpw=recipe.target_bpw,
+        max_increase=job.max_increase,
+        max_divergence=job.max_divergence,
         text=None if text is None else str(text),
         all_text=job.calibration_samples is not None,
         contexts=list(job.contexts),
@@ -132,5 +134,5 @@ def _artifact(
         memory={context: bytes_ + size - result.size for context, bytes_ in result.memory},
         architecture=job.architecture,
         notes=(*about_source, *result.notes, *notes.of(job, recipe, corpus, result, tensors)),
-        details=notes.details(recipe, corpus, result),
+        details=notes.details(job, recipe, corpus, result),
     )

@@ -1,125 +1,121 @@
-"""In the child: measure what quantization does to each layer, and raise those that suffer most."""
+"""In the child: raise the layers that suffer most, and no more of them than the task's thresholds need."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import mlx.core as mx  # noqa: TID253  # a module of the child process
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
-from pajamas_mlx.quantize.allocation import Offer, allocate
-from pajamas_mlx.quantize.choices import Choices, layers
-from pajamas_mlx.quantize.opening import Opened, open_model
+from pajamas_mlx.quantize.activations import measure
+from pajamas_mlx.quantize.allocation import Step, order_steps
+from pajamas_mlx.quantize.choices import Choices
+from pajamas_mlx.quantize.divergence import Original
+from pajamas_mlx.quantize.layer_errors import measure_errors
+from pajamas_mlx.quantize.opening import open_model
+from pajamas_mlx.quantize.room import Room
+from pajamas_mlx.quantize.smallest import smallest
+from pajamas_mlx.quantize.streaming import OnDisk
+from pajamas_mlx.quantize.task import Probe, Task
+from pajamas_mlx.quantize.windows import read_windows
 
-CANDIDATES = (3, 4, 5, 6, 8)
 _TOKENS, _SLOW_TOKENS = 16384, 2048
 """Of a text that are measured unless all of it was asked for, with Metal and without: later ones change little."""
-_ROWS = 1024
-"""Of a layer whose error is measured, evenly spread: enough for two digits."""
+_WORK = 4e13
+"""Parameters times tokens of a pass of an estimate, of which there are several: seconds with Metal."""
+_MARGIN = 2.0
+"""Standard errors by which an estimate must stay below its threshold."""
 
-
-@frozen
-class Room:
-    """What may be raised, and how far. Bytes are of the weights, without headers."""
-
-    sizes: dict[str, dict[int, int]]
-    """Path of a layer to its bytes by bits, the recipe's own first."""
-    budget: int
-    """Of those layers together."""
-
-    @property
-    def least(self) -> int:
-        return sum(next(iter(sizes.values())) for sizes in self.sizes.values())
-
-    @property
-    def most(self) -> int:
-        """What they can come to, at most."""
-        return max(self.least, min(self.budget, sum(max(sizes.values()) for sizes in self.sizes.values())))
-
-
-def sizes_of(opened: Opened, choices: Choices) -> dict[str, dict[int, int]]:
-    """`Room.sizes` of a model that is not quantized yet."""
-    scale = getattr(mx, opened.dtype).size
-    sizes: dict[str, dict[int, int]] = {}
-    for path, module in layers(opened.model):
-        choice = choices[path]
-        if choice is not None and choice.mode == "affine":
-            bits = (choice.bits, *(bits for bits in CANDIDATES if bits > choice.bits))
-            sizes[path] = {b: evolve(choice, bits=b).size(module.weight.size, scale) for b in bits}
-    return sizes
-
-
-def measure_errors(
-    opened: Opened, choices: Choices, found: Room, squares: dict[str, Any], done: Callable[[int, str], None]
-) -> dict[str, list[Offer]]:
-    """Each layer's offers. The error is what share of the layer's output is lost: sum over input columns of
-    w * (W - Wq)^2 over that of w * W^2, w the mean squares of its inputs, or 1 without a text.
-    """
-    offers: dict[str, list[Offer]] = {}
-    for path, module in layers(opened.model):
-        if path not in found.sizes:
-            continue
-        choice = choices[path]
-        assert choice is not None
-        rows = module.weight.reshape(-1, module.weight.shape[-1])
-        rows = rows[:: -(-rows.shape[0] // _ROWS)]
-        exact = rows.astype(mx.float32)
-        weights = squares.get(path, mx.ones(exact.shape[-1]))
-        energy = (weights * exact * exact).sum()
-        mx.eval(rows, exact, energy)
-        offers[path] = []
-        for bits, size in found.sizes[path].items():
-            params = evolve(choice, bits=bits).params
-            packed = mx.quantize(rows, **params)
-            lost = exact - mx.dequantize(*packed, **params).astype(mx.float32)
-            error = ((weights * lost * lost).sum() / mx.maximum(energy, 1e-30)).item()
-            offers[path].append(Offer(bits, size, error))
-        done(1, path)
-        module.weight = mx.zeros((1, 1))  # measured: no longer in memory
-    return offers
+Emit = Callable[..., None]
 
 
 @frozen(kw_only=True)
 class Raised:
     choices: Choices
-    bits: dict[str, int]
+    bits: dict[str, int] = field(factory=dict)
     """Path of each raised layer to its bits."""
-    tokens: int | None
+    tokens: int | None = None
     """That the inputs were measured on; None without a text."""
+    probes: tuple[Probe, ...] = ()
+    probe_tokens: int = 0
+    enough: bool | None = None
+    """As `Result.enough`."""
 
 
-def raise_layers(
-    folder: Path, choices: Choices, found: Room, text: str | None, all_text: bool, emit: Callable[..., None]
-) -> Raised:
-    """Measure, and raise the layers of the model in `folder` as far as there is room.
+def raise_layers(task: Task, choices: Choices, room: Room, emit: Emit) -> Raised:
+    """Raise layers of the task's model: as few as keep it within the task's thresholds, and as far as there is room
+    where it has none, or nothing to measure on.
 
     Raises:
         UsageError: the text is too short.
         UnsupportedModel: the tokenizer cannot be read.
     """
-    squares: dict[str, Any] = {}
-    tokens = None
-    if text is not None:
-        from pajamas_mlx.quantize.activations import measure
-        from pajamas_mlx.quantize.windows import read_windows
-
-        metal = mx.metal.is_available()
-        batches = read_windows(folder, text, None if all_text else _TOKENS if metal else _SLOW_TOKENS)
-        tokens = sum(batch.size for batch in batches)
-        emit("stage", title="Measuring the layers' inputs", total=tokens, unit="tokens")
-        # Without Metal MLX computes a layer of experts in 32 bits only.
-        experts = any(module.weight.ndim > 2 for _, module in layers(open_model(folder).model))
-        wide = "float32" if experts and not metal else None
-        squares = measure(
-            lambda: open_model(folder, wide), batches, lambda count: emit("advance", amount=count, note="")
-        )
-    emit("stage", title="Measuring the layers' errors", total=len(found.sizes), unit="tensors")
+    original, tokens = (None, None) if task.text is None else _measure(task, room, emit)
+    emit("stage", title="Measuring the layers' errors", total=len(room.sizes), unit="tensors")
+    squares = {} if original is None else original.activations.squares
     offers = measure_errors(
-        open_model(folder), choices, found, squares, lambda count, name: emit("advance", amount=count, note=name)
+        open_model(Path(task.source)), choices, room, squares, lambda n, path: emit("advance", amount=n, note=path)
     )
-    taken = allocate(offers, found.budget)
-    bits = {path: offer.bits for path, offer in taken.items() if offer != offers[path][0]}
-    raised = {path: evolve(choice, bits=bits[path]) for path, choice in choices.items() if choice and path in bits}
-    return Raised(choices={**choices, **raised}, bits=bits, tokens=tokens)
+    steps = order_steps(offers, room.budget)
+
+    def after(count: int) -> Choices:
+        bits = _bits(steps[:count])
+        raised = {path: evolve(choice, bits=bits[path]) for path, choice in choices.items() if choice and path in bits}
+        return {**choices, **raised}
+
+    judged = task.max_increase is not None or task.max_divergence is not None
+    if original is None or original.activations.head is None or not judged:
+        return Raised(choices=after(len(steps)), bits=_bits(steps), tokens=tokens)
+    probes: list[Probe] = []
+
+    def load(count: int) -> float:
+        bits = room.bits_per_weight(sum(step.cost for step in steps[:count]))
+        title = f"Estimating the loss at {bits:.2f} bits per weight"
+        emit("stage", title=title, total=original.activations.calls, unit="layers")
+        probe = original.probe(after(count), lambda path: emit("advance", amount=1, note=path))
+        probes.append(evolve(probe, raised=len(_bits(steps[:count])), bits_per_weight=bits))
+        return _load(probe, task)
+
+    error = sum(found[0].error for found in offers.values())
+    count, enough = smallest(list(accumulate((-step.gain for step in steps), initial=error)), load)
+    return Raised(
+        choices=after(count),
+        bits=_bits(steps[:count]),
+        tokens=tokens,
+        probes=tuple(probes),
+        probe_tokens=original.tokens,
+        enough=enough,
+    )
+
+
+def _measure(task: Task, room: Room, emit: Emit) -> tuple[Original, int]:
+    """The original on the task's text, and the number of tokens that its layers' inputs are measured on."""
+    assert task.text is not None
+    folder, metal = Path(task.source), mx.metal.is_available()
+    most = _TOKENS if metal else _SLOW_TOKENS
+    text = Path(task.text).read_text(encoding="utf-8")
+    batches = read_windows(folder, text, None if task.all_text else most)
+    tokens = sum(batch.size for batch in batches)
+    affordable = min(most, max(_SLOW_TOKENS, _WORK / room.parameters))
+    before = accumulate((batch.size for batch in batches), initial=0)
+    compared = [batch for batch, count in zip(batches, before, strict=False) if count < affordable]
+    # Without Metal MLX takes many times as long for 16 bits, and computes a layer of experts in 32 only.
+    source = OnDisk(folder, None if metal else "float32")
+    emit("stage", title="Measuring the layers' inputs", total=tokens, unit="tokens")
+    activations = measure(source, batches, lambda count: emit("advance", amount=count, note=""), len(compared))
+    return Original(source=source, batches=compared, activations=activations), tokens
+
+
+def _bits(steps: Sequence[Step]) -> dict[str, int]:
+    return {step.layer: step.offer.bits for step in steps}
+
+
+def _load(probe: Probe, task: Task) -> float:
+    """The largest share of a threshold that the estimate takes, its error on the safe side."""
+    figures = (
+        (probe.divergence, probe.divergence_error, task.max_divergence),
+        (probe.increase, probe.increase_error, task.max_increase),
+    )
+    return max((value + _MARGIN * error) / max(limit, 1e-9) for value, error, limit in figures if limit is not None)

@@ -25,6 +25,8 @@ class Recipe:
     """Of the token embedding and the output layer, where those differ from the body's."""
     target_bpw: float | None = None
     """Raise the layers with the largest errors up to so many bits per weight; None raises nothing."""
+    named_target: bool = False
+    """Whether somebody has asked for those bits."""
     next: str | None = None
     """What to try when this measures too bad."""
 
@@ -56,7 +58,12 @@ def find_recipe(job: QuantizeJob) -> Recipe:
     _check_calibration(job)
     assert scheme.bits is not None
     if job.aggressive:
-        _refuse_with(job, "aggressive", ("mixed_precision", "embedding_bits", *_MEASURING), "makes all layers alike")
+        _refuse_with(
+            job,
+            "aggressive",
+            ("mixed_precision", "embedding_bits", *_MEASURING),
+            "makes all layers alike, and so does the profile ultra, which means it",
+        )
         return Recipe(scheme=scheme, group_size=group_size, next="4bit" if scheme.name == "4bit" else scheme.next)
     bits = job.embedding_bits
     if job.mixed_precision:
@@ -87,6 +94,7 @@ def find_recipe(job: QuantizeJob) -> Recipe:
         group_size=group_size,
         embedding_bits=max(scheme.bits, _EMBEDDING_BITS) if bits is None else bits,
         target_bpw=target,
+        named_target=job.target_bpw is not None,
         next=scheme.next,
     )
 

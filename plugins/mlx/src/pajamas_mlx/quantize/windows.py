@@ -36,4 +36,6 @@ def read_windows(folder: Path, text: str, most: int | None) -> list[Any]:
         )
     size = min(_WINDOW, len(tokens))
     windows = [tokens[begin : begin + size] for begin in range(0, len(tokens) - size + 1, size)]
+    if tokens[0] == tokenizer.bos_token_id:  # a model that learned each text with it is lost in a window without
+        windows = [[tokens[0], *window[1:]] for window in windows]
     return [mx.array(windows[begin : begin + _TOGETHER]) for begin in range(0, len(windows), _TOGETHER)]

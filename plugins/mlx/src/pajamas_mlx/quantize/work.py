@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
 from mlx_lm.utils import load_model, save_config  # noqa: TID253  # a module of the child process
 
 from pajamas.errors import EngineError
@@ -15,7 +16,8 @@ from pajamas_mlx.quantize import layout
 from pajamas_mlx.quantize.choices import Choice, Choices, choose, layers, quantize, quantized
 from pajamas_mlx.quantize.memory import predict
 from pajamas_mlx.quantize.opening import Opened, open_model
-from pajamas_mlx.quantize.raising import Raised, Room, raise_layers, sizes_of
+from pajamas_mlx.quantize.raising import Raised, raise_layers
+from pajamas_mlx.quantize.room import Room, sizes_of
 from pajamas_mlx.quantize.task import Result, Task
 
 Emit = Callable[..., None]
@@ -36,15 +38,14 @@ def work(task: Task, emit: Emit) -> Result:
     if body is not None:
         choices, missed = choose(opened.model, opened.config, body, task.embedding_bits, task.mixed)
     bound = None
-    raised = Raised(choices=choices, bits={}, tokens=None)
+    raised = Raised(choices=choices)
     if task.target_bpw is not None:
-        found, headers = _room(open_model(folder, task.dtype), choices, body, task.target_bpw)
-        if found.most > found.least:
-            bound = found.most + headers
+        room = _room(open_model(folder, task.dtype), choices, body, task.target_bpw)
+        if room.most > room.least:
+            bound = room.most + room.fixed
             if task.output is not None:
                 emit("planned", size=bound)
-                text = None if task.text is None else Path(task.text).read_text(encoding="utf-8")
-                raised = raise_layers(folder, choices, found, text, task.all_text, emit)
+                raised = raise_layers(task, choices, room, emit)
     config = quantize(opened.model, opened.config, raised.choices, body)
     shards = layout.plan(opened.model)
     size = sum(shard.size for shard in shards)
@@ -59,6 +60,9 @@ def work(task: Task, emit: Emit) -> Result:
         memory=[[n, predict(opened.model, n, size, quantized=bool(packed))] for n in task.contexts],
         raised=raised.bits,
         tokens=raised.tokens,
+        probes=[attrs.asdict(probe) for probe in raised.probes],
+        probe_tokens=raised.probe_tokens,
+        enough=raised.enough,
         dtype=opened.dtype,
         versions={name: importlib.metadata.version(name) for name in ("mlx", "mlx-lm")},
         notes=list(opened.notes),
@@ -71,8 +75,7 @@ def work(task: Task, emit: Emit) -> Result:
     return result
 
 
-def _room(opened: Opened, choices: Choices, body: Choice | None, target_bpw: float) -> tuple[Room, int]:
-    """What may be raised, and the bytes of all that may not, with headers."""
+def _room(opened: Opened, choices: Choices, body: Choice | None, target_bpw: float) -> Room:
     sizes = sizes_of(opened, choices)
     quantize(opened.model, opened.config, choices, body)
     shards = layout.plan(opened.model)
@@ -80,7 +83,7 @@ def _room(opened: Opened, choices: Choices, body: Choice | None, target_bpw: flo
     recipe = sum(next(iter(found.values())) for found in sizes.values())
     # A raised layer's place and shape may take more digits in the header.
     fixed = sum(shard.size for shard in shards) - recipe + 48 * len(sizes)
-    return Room(sizes, int(target_bpw * parameters / 8) - fixed), fixed
+    return Room(sizes=sizes, fixed=fixed, parameters=parameters, target_bpw=target_bpw)
 
 
 def _write(folder: Path, shards: list[layout.Shard], config: dict[str, Any], parameters: int, emit: Emit) -> None:
