@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from pajamas.errors import EngineError, PajamasError
+from pajamas.turns import Turns
 from pajamas.types import Chunk
 from pajamas_gguf.batching.job import Job
 from pajamas_gguf.batching.lane import Lane
-from pajamas_gguf.batching.turns import Turns
 from pajamas_gguf.session.interrupt import Interrupt
 from pajamas_gguf.session.sequence import Sequence
 
