@@ -54,7 +54,7 @@ class Candidate:
     quantized: bool
     """Whether any of its weights has fewer than 16 bits."""
     size: int
-    """Bytes of all its tensors."""
+    """Bytes of its weight files, as receipts count them."""
     source: str | None = None
     """What its receipt says that it was made from."""
 
@@ -74,6 +74,7 @@ def read_candidate(
         ModelFileError: they are damaged.
     """
     tensors = tensors_of(artifact.path)
+    folder = artifact.path if artifact.path.is_dir() else artifact.path.parent
     found = manifest.find_receipt(artifact.path)
     quantized = is_quantized(tensors)
     scheme = artifact.scheme or (found[1].scheme if found else None)
@@ -92,7 +93,7 @@ def read_candidate(
         engine=engine,
         engine_version=engine_version,
         quantized=quantized,
-        size=sum(tensor.size for tensor in tensors.values()),
+        size=sum((folder / name).stat().st_size for name in {tensor.file for tensor in tensors.values()}),
         source=found[1].source.text if found else None,
     )
 
