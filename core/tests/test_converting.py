@@ -8,6 +8,7 @@ from pajamas import manifest
 from pajamas.errors import EngineError, TargetExists, UnsupportedFeature, UnsupportedModel
 from pajamas.modelfiles import LocalFiles
 from pajamas.operations.converting import convert
+from pajamas.operations.converting_paths import no_empty_folders
 from pajamas.operations.detecting import detect
 from pajamas.plugins import PluginHost
 from plugin_dists import backend_source, write_dist
@@ -47,6 +48,19 @@ def test_the_failure_of_all_is_raised(host, tmp_path):
     with pytest.raises(EngineError, match="The press broke"):
         convert("tiny", tmp_path / "out", ["slab"], "thick", host=host)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_folders_that_stay_empty_are_removed_and_others_are_not(tmp_path, before):
+    if before:
+        (tmp_path / "out").mkdir()
+
+    with pytest.raises(KeyboardInterrupt), no_empty_folders(tmp_path / "out/gguf/tiny.gguf"):
+        (tmp_path / "out/gguf").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    assert (tmp_path / "out").exists() == before
+    assert not (tmp_path / "out/gguf").exists()
 
 
 def test_an_existing_folder_is_refused_before_any_format_is_made(host, tmp_path):

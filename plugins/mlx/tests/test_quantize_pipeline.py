@@ -12,9 +12,18 @@ import pytest
 
 from mlx_jobs import TINY, WIDE, config_of, made, make_job, written
 from pajamas.core import run
-from pajamas.errors import EngineCrashed, NotEnoughDisk, PajamasError, TargetExists, UnsupportedModel, UsageError
+from pajamas.errors import (
+    EngineCrashed,
+    ModelNotFound,
+    NotEnoughDisk,
+    PajamasError,
+    TargetExists,
+    UnsupportedModel,
+    UsageError,
+)
 from pajamas.manifest import read
 from pajamas.modelfiles import LocalFiles
+from pajamas.operations.loading import select
 from pajamas_mlx.quantize import pipeline, runner
 from pajamas_mlx.quantize.pipeline import quantize
 from random_models import make_model
@@ -55,6 +64,24 @@ def test_a_receipt_says_how_it_was_made(mixed):
     assert receipt.details["next_recipe"] == "4bit"
     assert receipt.details["engine"].keys() == {"name", "mlx", "mlx-lm"}
     assert run("verify", path=mixed).ok
+
+
+def test_a_further_scheme_stands_beside_the_first_and_is_found_by_its_name(tmp_path):
+    folder = tmp_path / "two"
+    run("convert", model=TINY, output=folder, formats="mlx", precision="4bit")
+    with pytest.raises(ModelNotFound, match="--formats mlx --precision 6bit --output") as raised:
+        select(f"{folder}:6bit", "mlx")
+    assert f"--model {TINY}" in raised.value.fix
+
+    for _ in range(2):  # the second time in its own place
+        run("convert", model=TINY, output=folder, formats="mlx", precision="6bit", force=True)
+
+    assert [receipt.path for receipt in read(folder).artifacts] == ["mlx", "mlx-6bit"]
+    assert select(f"{folder}:6bit", "mlx").artifact.path == folder / "mlx-6bit"
+    assert select(f"{folder}:4bit", "mlx").artifact.path == folder / "mlx"
+    assert run("verify", path=folder).ok
+    with pytest.raises(TargetExists, match="mlx-6bit"):
+        run("convert", model=TINY, output=folder, formats="mlx", precision="6bit")
 
 
 def test_the_raised_layers_and_their_text_stand_in_the_receipt(tmp_path):
@@ -133,8 +160,8 @@ def test_a_failing_job_leaves_nothing(tmp_path):
     model = make_model("gte-Qwen2-1.5B", tmp_path)
 
     with pytest.raises(UnsupportedModel, match="parameters not in model"):
-        quantize(make_job(model, tmp_path / "out" / "mlx", "8bit"))
-    assert list((tmp_path / "out").iterdir()) == []
+        run("convert", model=model, output=tmp_path / "out" / "deeper", formats="mlx", precision="8bit")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_full_disk_is_told_before_the_work(tmp_path, monkeypatch):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pajamas import manifest, store
-from pajamas.errors import ModelNotFound
+from pajamas.errors import ModelNotFound, PajamasError
 from pajamas.manifest import Receipt
+from pajamas.plugins import PluginHost
 from pajamas.source import Source
 
 
@@ -30,14 +33,40 @@ def is_scheme(receipt: Receipt, scheme: str) -> bool:
     return (receipt.scheme or "").lower() == scheme.lower()
 
 
-def no_such_artifact(asked: str, scheme: str, there: list[str]) -> ModelNotFound:
-    """The error for a scheme that a model was not converted to; `there` are those that it was."""
-    model = asked.removesuffix(f":{scheme}")
+def no_such_artifact(
+    host: PluginHost, asked: str, source: Source, receipts: Sequence[tuple[Path, Receipt]]
+) -> ModelNotFound:
+    """The error for a scheme that a model was not converted to; `receipts` are of what it was converted to."""
+    scheme = source.quant or ""
+    whole = asked.removesuffix(f":{scheme}")
+    model, output = whole, ""
+    if receipts and source.path is not None and (source.path / manifest.FILE_NAME).is_file():
+        model, output = receipts[0][1].source.text, f" --output {whole}"  # a folder of artifacts is no model
+    there = ", ".join(receipt.scheme or receipt.format for _, receipt in receipts)
+    why = f"It has: {there}." if there else "It was not converted yet."
+    if (format := _format_of(host, scheme)) is None:
+        return ModelNotFound(
+            f"{whole!r} has no artifact of the scheme {scheme}.",
+            f"{why} No backend here makes such a scheme.",
+            "Name one that it has." if there else f"pajamas convert --model {model}",
+        )
+    named = "" if format == "gguf" else f" --formats {format}"
     return ModelNotFound(
-        f"{model!r} has no artifact of the scheme {scheme}.",
-        f"It has: {', '.join(there)}." if there else "It was not converted yet.",
-        f"pajamas convert --model {model} --precision {scheme.lower()}",
+        f"{whole!r} has no artifact of the scheme {scheme}.",
+        why,
+        f"pajamas convert --model {model}{named} --precision {scheme.lower()}{output}",
     )
+
+
+def _format_of(host: PluginHost, scheme: str) -> str | None:
+    """The format that has such a scheme, by what the backends here make; None if none does."""
+    for backend in host.working_backends():
+        with suppress(PajamasError):  # one that cannot describe itself makes nothing
+            info = backend.describe()
+            names = (*info.schemes, *info.scheme_aliases)
+            if info.formats and scheme.lower() in (name.lower() for name in names):
+                return info.formats[0]
+    return None
 
 
 def _is_gguf(source: str) -> bool:

@@ -84,7 +84,7 @@ def info(
     if source.kind == "folder" or source.quant:
         made = receipts_of(source)
         if source.quant and (made or source.kind == "folder"):
-            source = _artifact(source, made, asked=str(model))
+            source = _artifact(host, source, made, asked=str(model))
         elif made and source.path is not None and _is_output(source.path):
             return _of_artifacts(host, source, source.path, made)
     name = model_name(host, model, source)
@@ -174,12 +174,12 @@ def _is_output(folder: Path) -> bool:
     return (folder / manifest.FILE_NAME).is_file() and not (folder / "config.json").is_file()
 
 
-def _artifact(source: Source, made: list[tuple[Path, Receipt]], *, asked: str) -> Source:
+def _artifact(host: PluginHost, source: Source, made: list[tuple[Path, Receipt]], *, asked: str) -> Source:
     """The one artifact of the scheme that `source` names."""
     scheme = source.quant or ""
     found = [path for path, receipt in made if is_scheme(receipt, scheme)]
     if not found:
-        raise no_such_artifact(asked, scheme, [receipt.scheme or receipt.format for _, receipt in made])
+        raise no_such_artifact(host, asked, source, made)
     if len(found) > 1:
         what = f"{asked!r} means {len(found)} artifacts."
         raise UsageError(what, "Which one is meant cannot be told.", f"Name one: {', '.join(map(str, found))}")

@@ -178,7 +178,7 @@ def _of_folder(
     if receipts and not _loads_source_only(host, source, backend, receipts):
         return _of_receipts(host, source, receipts, backend, needs, asked=asked)
     if source.quant:
-        raise no_such_artifact(asked, source.quant, [])
+        raise no_such_artifact(host, asked, source, [])
     choice = _choose_or_convert(host, asked, format, backend, needs)
     return Selection(artifact=Artifact(path=folder, format=format), choice=choice)
 
@@ -214,10 +214,10 @@ def _of_receipts(
 ) -> Selection:
     """The one artifact that a backend here serves; two of one format are for the person to choose from."""
     if source.quant:
-        there = [receipt.scheme or receipt.format for _, receipt in receipts]
-        receipts = [(path, receipt) for path, receipt in receipts if is_scheme(receipt, source.quant)]
-        if not receipts:
-            raise no_such_artifact(asked, source.quant, there)
+        found = [(path, receipt) for path, receipt in receipts if is_scheme(receipt, source.quant)]
+        if not found:
+            raise no_such_artifact(host, asked, source, receipts)
+        receipts = found
     refusals: list[PajamasError] = []
     for format in dict.fromkeys(receipt.format for _, receipt in receipts):
         try:
