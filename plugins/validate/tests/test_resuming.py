@@ -89,6 +89,18 @@ def test_other_files_texts_and_windows_begin_anew(tiny_gguf, states, tiny_text):
     assert validate(path, options=three)[0] == 3
 
 
+def test_a_run_against_a_reference_goes_on_with_the_right_window_of_it(tiny_gguf, states, tmp_path):
+    validate(tiny_gguf("f16"), options={"windows": 4, "save_reference": tmp_path / "saved"})
+    request = {"metrics": "perplexity,kld", "options": {"windows": 4, "reference": tmp_path / "saved"}}
+    whole, expected = validate(tiny_gguf("q4_k_m"), **request)
+
+    interrupt(tiny_gguf("q4_k_m"), 2, **request)
+    windows, result = validate(tiny_gguf("q4_k_m"), **request)
+
+    assert (whole, windows) == (4, 2)
+    assert result.finding("kld") == expected.finding("kld")
+
+
 @pytest.mark.parametrize("damage", [b"", b"\x00" * 1000, b"PK\x03\x04 but no archive"])
 def test_a_damaged_state_is_not_used(tiny_gguf, states, damage):
     interrupt(tiny_gguf("q8_0"))

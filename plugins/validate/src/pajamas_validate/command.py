@@ -52,7 +52,7 @@ _ANSWERS = 8192
 @click.option("--threshold", "max_increase", type=float, metavar="PERCENT", help="Accept this increase of perplexity.")
 @click.option("--max-kld", "max_divergence", type=float, metavar="NATS", help="Accept this mean KL divergence.")
 @click.option("--save-reference", type=click.Path(path_type=Path), metavar="FILE",
-              help="Keep what the original says, to judge where it does not fit.")  # fmt: skip
+              help="Keep what the original says, to judge where it does not fit. Not resumed.")  # fmt: skip
 @click.option("--reference", type=click.Path(path_type=Path), metavar="FILE", help="Judge by such a file.")
 @click.option("--report", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
               help="Write report.json and a page, index.html, there.")  # fmt: skip

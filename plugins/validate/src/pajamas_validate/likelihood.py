@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,19 +14,19 @@ from pajamas.errors import UsageError
 from pajamas.profiles import PROFILES, Profile, resolve_targets
 from pajamas.types import Finding
 from pajamas_validate import findings
-from pajamas_validate.agreement import TokenDifference, first_difference
+from pajamas_validate.agreement import first_difference
 from pajamas_validate.hooks import KLD
-from pajamas_validate.measuring import measure
+from pajamas_validate.measuring import measure, score_windows
+from pajamas_validate.reading import Reading, read, read_and_score
 from pajamas_validate.reference import Header, reference_writer
 from pajamas_validate.reference_file import Reference, open_reference, refuse_other
 from pajamas_validate.resuming import State, state_of
-from pajamas_validate.scores import SCORES, Scores, write
+from pajamas_validate.scores import SCORES, Scores, WindowScores, write
 from pajamas_validate.settings import Settings
 from pajamas_validate.statistics import summarize
 from pajamas_validate.texts import Text, choose_text
 from pajamas_validate.verdict import Thresholds, judge
-from pajamas_validate.vocabulary import VocabularyDifference, vocabulary_difference
-from pajamas_validate.windows import Windows, cut, tokenize
+from pajamas_validate.windows import Windows, check_shape, cut
 
 if TYPE_CHECKING:
     from pajamas.types import Artifact, Session, ValidateJob
@@ -83,23 +84,17 @@ def validate_likelihood(job: ValidateJob, settings: Settings) -> Likelihood:
             "Name it: --original MODEL, or ask for perplexity only: --metrics perplexity",
         )
     text = choose_text(job, settings)
-    tokens = tokenize(job.candidate, text.text)
     reference = _reference(job, settings, text)
-    difference: TokenDifference | VocabularyDifference | None = None
-    if job.original is not None:
-        difference = first_difference(job.original, tokenize(job.original, text.text), job.candidate, tokens)
-        difference = difference or vocabulary_difference(job.original, job.candidate)
-    elif reference is not None:
+    state = state_of(job, settings, text)
+    began = time.monotonic()
+    reading, done = _read(job, settings, text, reference, state)
+    tokens, difference = reading.tokens, reading.difference
+    if reference is not None:
         difference = first_difference(job.candidate, reference.windows.tokens, job.candidate, tokens)
     if difference is not None:
         return Likelihood(findings=findings.of_difference(difference))
     windows = cut(tokens, settings.context, _count(settings, reference))
-    state = None
-    if settings.resume and reference is None and settings.save_reference is None:
-        artifacts = (job.candidate_artifact, job.original_artifact)
-        state = state_of(windows, *artifacts, compared=job.original is not None)
-    began = time.monotonic()
-    scores = _scores(job, settings, text, windows, reference, state)
+    scores = _scores(job, settings, text, windows, reference, state, done)
     run = Run(
         text=text,
         windows=windows,
@@ -115,17 +110,34 @@ def validate_likelihood(job: ValidateJob, settings: Settings) -> Likelihood:
     return Likelihood(findings=found, scores=scores, digest=windows.digest, state=state)
 
 
+def _read(
+    job: ValidateJob, settings: Settings, text: Text, reference: Reference | None, state: State
+) -> tuple[Reading, list[WindowScores]]:
+    """The text's tokens, and the first windows' scores where nothing else brings them or is to be told of them."""
+    check_shape(settings.context, settings.windows)
+    if reference is not None or settings.save_reference is not None or state.is_there:
+        return read(job.candidate, job.original, text.text), []
+
+    def score(windows: Windows, is_enough: Callable[[], bool]) -> list[WindowScores]:
+        return score_windows(job.candidate, job.original, windows, is_enough=is_enough)
+
+    return read_and_score(job.candidate, job.original, text.text, settings.context, settings.windows, score)
+
+
 def _scores(
     job: ValidateJob,
     settings: Settings,
     text: Text,
     windows: Windows,
     reference: Reference | None,
-    state: State | None,
+    state: State,
+    done: list[WindowScores],
 ) -> Scores:
     """Those of all windows, by the original, a reference or alone; with `save_reference` a new reference is written."""
     if settings.save_reference is None:
-        return measure(job.candidate, job.original, windows, reference=reference, state=state, progress=job.progress)
+        return measure(
+            job.candidate, job.original, windows, reference=reference, state=state, done=done, progress=job.progress
+        )
     session, artifact = (
         (job.original, job.original_artifact) if job.original else (job.candidate, job.candidate_artifact)
     )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pajamas.errors import UnsupportedFeature, UsageError
-from pajamas.progress import NO_PROGRESS, Progress
+from pajamas.progress import NO_PROGRESS, Progress, Stage
 from pajamas.types import Feature
 from pajamas_validate.divergence import Divergence
 from pajamas_validate.judges import Judges
 from pajamas_validate.resuming import State
 from pajamas_validate.sampled import score_by_reference
-from pajamas_validate.scores import Scores
+from pajamas_validate.scores import Scores, WindowScores
 from pajamas_validate.scoring import Begun, score_alone, score_pair
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def measure(
     reference: Reference | None = None,
     writer: Writer | None = None,
     state: State | None = None,
+    done: Sequence[WindowScores] = (),
     progress: Progress = NO_PROGRESS,
 ) -> Scores:
     """Score every window with the candidate, or with both in lock step, or against a reference.
@@ -37,18 +39,43 @@ def measure(
         reference: stands for the original, and brings the windows.
         writer: is told what the original says, or without one the candidate.
         state: where an interrupted run of the same has left what it measured, and where this one would.
+        done: the first windows, which `score_windows` has measured before.
 
     Raises:
         UnsupportedFeature: a backend cannot score.
         UsageError: a session's context is shorter than a window.
         EngineError: an engine fails, or computes no numbers.
     """
+    state = state or State(None, "")
+    kept = state.load(windows.count)
+    with progress.stage("Scoring", windows.count - len(kept), "windows") as stage:
+        if len(done) > len(kept):
+            stage.advance(len(done) - len(kept))
+            kept = list(done)
+        found = score_windows(
+            candidate, original, windows, done=kept, reference=reference, writer=writer, state=state, stage=stage
+        )
+    return Scores.of(found)
+
+
+def score_windows(
+    candidate: Session,
+    original: Session | None,
+    windows: Windows,
+    *,
+    done: Sequence[WindowScores] = (),
+    reference: Reference | None = None,
+    writer: Writer | None = None,
+    state: State | None = None,
+    stage: Stage | None = None,
+    is_enough: Callable[[], bool] = lambda: False,
+) -> list[WindowScores]:
+    """Those that are `done`, and the windows after them up to the last or until it is enough; as `measure` else."""
     for session in (candidate, original):
         if session is not None:
             _check(session, windows)
-    state = state or State(None, "")
-    done = state.load(windows.count)
-    records = reference.records() if reference is not None else None
+    done, state = list(done), state or State(None, "")
+    records = reference.records(len(done)) if reference is not None else None
     divergence = Divergence()
 
     def begin(number: int) -> Begun:
@@ -60,21 +87,24 @@ def measure(
 
     begun: tuple[int, Begun] | None = None
     try:
-        with progress.stage("Scoring", windows.count - len(done), "windows") as stage, Judges() as judges:
+        with Judges() as judges:
             # One window behind: its last rows are judged while the engines compute the next one.
             for number in (*range(len(done), windows.count), None):
-                following = None if number is None else (number, begin(number))
+                following = None if number is None or is_enough() else (number, begin(number))
                 if begun is not None:
                     done.append(begun[1].result())
-                    stage.advance(1)
+                    if stage is not None:
+                        stage.advance(1)
                     state.save(done)
+                if following is None:
+                    break
                 begun = following
     except BaseException:
         is_next = begun is not None and begun[0] == len(done) and begun[1].is_whole
         state.save([*done, begun[1].scores] if begun is not None and is_next else done, now=True)
         raise
     state.save(done, now=True)  # kept until the whole validation is done
-    return Scores.of(done)
+    return done
 
 
 def _check(session: Session, windows: Windows) -> None:

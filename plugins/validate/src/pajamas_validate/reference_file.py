@@ -32,16 +32,18 @@ class Reference:
     start: int = field(repr=False)
     """Offset of the first window's records."""
 
-    def records(self) -> Iterator[Record]:
-        """The windows in order.
+    def records(self, first: int = 0) -> Iterator[Record]:
+        """The windows from `first` on, in order.
 
         Raises:
             ModelFileError: the file does not hold what its header says.
         """
         with self.path.open("rb") as stream:
             stream.seek(self.start)
-            for _ in range(self.windows.count):
-                yield self._record(stream)
+            for number in range(self.windows.count):
+                record = self._record(stream)
+                if number >= first:
+                    yield record
 
     def _record(self, stream: IO[bytes]) -> Record:
         rows = self.windows.rows

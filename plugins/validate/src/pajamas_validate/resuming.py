@@ -16,11 +16,13 @@ from pajamas_validate import scores
 from pajamas_validate.scores import Scores, WindowScores
 
 if TYPE_CHECKING:
-    from pajamas.types import Artifact
-    from pajamas_validate.windows import Windows
+    from pajamas.types import ValidateJob
+    from pajamas_validate.settings import Settings
+    from pajamas_validate.texts import Text
 
 log = logging.getLogger(__name__)
 
+_PARTS = ("pajamas", "pajamas-validate")
 _EVERY = 10.0
 """Seconds between two times that the state is written."""
 
@@ -32,6 +34,11 @@ class State:
         self._path, self._key = path, key
         self._written = time.monotonic()
         self._has_more = False
+
+    @property
+    def is_there(self) -> bool:
+        """Whether an earlier run has left something, sound or not."""
+        return self._path is not None and self._path.is_file()
 
     def load(self, limit: int) -> list[WindowScores]:
         """The first windows, as far as they were measured, `limit` at most."""
@@ -60,28 +67,30 @@ class State:
             self._path.unlink(missing_ok=True)
 
 
-def state_of(windows: Windows, candidate: Artifact | None, original: Artifact | None, *, compared: bool) -> State:
-    """The state of this very measurement: equal files, tokens, window length and versions.
+def state_of(job: ValidateJob, settings: Settings, text: Text) -> State:
+    """The state of this very measurement: equal files, text, window length, backends and versions.
 
-    The number of windows does not count: a run over more of them goes on too. Without an artifact to know a model by
-    there is nothing to go on with.
+    The number of windows does not count: a run over more of them goes on too. Without artifacts to know the models by
+    there is nothing to go on with, and a reference is written from its first window on.
     """
     import platformdirs
 
-    if candidate is None or (compared and original is None):
+    models = [(job.candidate, job.candidate_artifact)]
+    models += [(job.original, job.original_artifact)] if job.original is not None else []
+    if not settings.resume or settings.save_reference is not None:
         return State(None, "")
-    facts = [
-        windows.text_digest,
-        _stamps(candidate),
-        _stamps(original) if original else None,
-        importlib.metadata.version("pajamas"),
-        importlib.metadata.version("pajamas-validate"),
-    ]
+    facts: list[object] = [text.digest, settings.context, *(importlib.metadata.version(name) for name in _PARTS)]
+    for session, artifact in models:
+        if artifact is None:
+            return State(None, "")
+        facts.append([session.backend, *map(_stamp, artifact_files(artifact.path))])
+    if settings.reference is not None:
+        facts.append(_stamp(settings.reference))
     key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
     return State(platformdirs.user_cache_path("pajamas") / "validations" / f"{key[:16]}.npz", key)
 
 
-def _stamps(artifact: Artifact) -> list[tuple[str, int, int]]:
-    """Where the artifact's files lie, their sizes and times: a digest of gigabytes would cost more than it helps."""
-    states = [(str(file.resolve()), file.stat()) for file in artifact_files(artifact.path)]
-    return [(path, state.st_size, state.st_mtime_ns) for path, state in states]
+def _stamp(file: Path) -> tuple[str, int, int]:
+    """Where a file lies, its size and time: a digest of gigabytes would cost more than it helps."""
+    state = file.stat()
+    return str(file.resolve()), state.st_size, state.st_mtime_ns

@@ -12,7 +12,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from pajamas.errors import UsageError
 
@@ -74,11 +74,6 @@ class Windows:
         head = f"{self.context} {self.count} {list(self.tokens.prefix)}\n".encode()
         used = self.tokens.ids[: self.count * self.context]
         return hashlib.sha256(head + used.astype("<i4").tobytes()).hexdigest()
-
-    @property
-    def text_digest(self) -> str:
-        """As `digest`, for all windows of the text however many are used."""
-        return evolve(self, count=self.available).digest
 
     def _slice(self, number: int) -> NDArray[np.int32]:
         return self.tokens.ids[number * self.context : (number + 1) * self.context]
