@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import threading
 
 import pytest
@@ -266,3 +267,51 @@ def test_one_more_than_may_wait_is_refused(load):
     refused = [one for one in found if isinstance(one, EngineError)]
     assert len(refused) >= 1 and all("max_sequences" in error.fix for error in refused)
     assert [len(one) for one in found if not isinstance(one, EngineError)] == [100] * (6 - len(refused))
+
+
+def test_ctrl_c_in_one_thread_changes_no_other_answer(load):
+    """It comes again and again, in the midst of steps that the main thread computes for all."""
+    session = load()
+    wanted = [answer(session, prompt_of(number), max_tokens=60, exact=True) for number in range(3)]
+    found = {}
+
+    def run(number):
+        found[number] = answer(session, prompt_of(number), max_tokens=60)
+
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(3)]
+    previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    interrupted = 0
+    try:
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            stream = session.generate(request(prompt_of(9), max_tokens=500, ignore_eos=True))
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.05)
+                for _ in stream:
+                    pass
+            except KeyboardInterrupt:
+                interrupted += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+    assert interrupted > 0
+    assert [found[number][:3] for number in range(3)] == [tokens[:3] for tokens in wanted]
+    assert all(len(found[number]) == 60 for number in range(3))
+    assert running(session) == 0 or len(answer(session, prompt_of(1))) == 24
+
+
+def test_closing_a_session_gives_its_memory_back(load):
+    from pajamas_mlx import engine
+
+    mx = engine.engine().mx
+    before = mx.get_active_memory()
+    session = load()
+    streams = [session.generate(request(prompt_of(number), max_tokens=9)) for number in range(3)]
+    for stream in streams:
+        next(stream)
+    assert mx.get_active_memory() > before + 8_000_000
+    session.close()
+
+    assert mx.get_active_memory() < before + 1_000_000

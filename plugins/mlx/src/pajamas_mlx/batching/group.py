@@ -46,8 +46,8 @@ class Group:
             )
             return int(number)
 
+        self.jobs.append(job)  # first: `forget` must know of it, whatever happens
         job.number = self._compute(insert)
-        self.jobs.append(job)
 
     def step(self) -> None:
         """Compute the last token of each job, and let each choose its next. A job whose choice fails has failed.
@@ -65,10 +65,10 @@ class Group:
         """The job's cache moves back into its sequence."""
         number, sequence = job.number, job.sequence
         assert sequence is not None
-        self.jobs.remove(job)
-        job.number = None
         caches = self._compute(lambda: self._generator.remove([number], return_prompt_caches=True))
         sequence.restored(sequence.tokens, caches[number][0], lent=True)
+        self.jobs.remove(job)
+        job.number = None
 
     def cache_of(self, job: Job) -> list[Any]:
         """A copy of the job's cache, as one of a single sequence."""
@@ -76,7 +76,9 @@ class Group:
         return found
 
     def forget(self) -> list[Job]:
-        """Empty the group without asking the engine: the jobs that were there, whose sequences are empty now."""
+        """Empty the group without asking the engine: the jobs that were there, whose sequences are empty now. They can
+        be computed again from their tokens.
+        """
         jobs, self.jobs = self.jobs, []
         for job in jobs:
             job.number = None

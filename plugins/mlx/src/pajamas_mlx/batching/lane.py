@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pajamas.errors import EngineError, PajamasError
+from pajamas.errors import EngineError
 from pajamas_mlx.session.sequence import Sequence, common_length
 
 if TYPE_CHECKING:
@@ -142,6 +142,13 @@ class Lane:
         found.restored(list(self.last.tokens), self._group.cache_of(job))
         return found
 
+    def clear(self) -> None:
+        """Forget everything: nothing here holds on to the model any more."""
+        if self._group is not None:
+            self._group.forget()
+        for sequence in self._idle:
+            sequence.clear()
+
     def _busy(self) -> int:
         return sum(len(job.tokens) for job in self.jobs)
 
@@ -165,13 +172,8 @@ class Lane:
 
     def _copy(self, source: Sequence, target: Sequence) -> None:
         owner = next((job for job in self.jobs if job.sequence is source), None)
-        if owner is not None and owner.number is not None and self._group is not None:
-            lent = source.cache
-            source.cache = self._group.cache_of(owner)
-            target.take(source)
-            source.cache = lent
-        else:
-            target.take(source)
+        grouped = owner is not None and owner.number is not None and self._group is not None
+        target.take(source, self._group.cache_of(owner) if grouped else None)  # type: ignore[union-attr, arg-type]
 
     def _forget_idle(self, needed: int) -> None:
         """Clear idle sequences, the oldest first, until the tokens of all and those that are needed have room."""
@@ -207,13 +209,15 @@ class Lane:
 
     @staticmethod
     def _guarded(group: Group, work: Callable[[], None]) -> None:
-        """What the group's engine fails of, all who are in it have failed of."""
+        """What the group's engine fails of, all who are in it have failed of; Ctrl-C they survive."""
         try:
             work()
-        except PajamasError as error:
+        except BaseException as error:
             for job in group.forget():
-                if not job.ended:
+                if isinstance(error, Exception) and not job.ended:
                     job.fail(error)
+            if not isinstance(error, Exception):
+                raise
 
     @staticmethod
     def _step_alone(job: Job) -> None:
@@ -224,7 +228,7 @@ class Lane:
             logits = sequence.logits(job.pending()[0])
             if not known:
                 job.choose(logits)
-        except PajamasError as error:
+        except Exception as error:  # the job's reader gets it, who may be in another thread
             job.fail(error)
 
     @staticmethod
@@ -235,7 +239,7 @@ class Lane:
         assert job.sequence is not None
         try:
             job.sequence.advance(tokens)
-        except PajamasError as error:
+        except Exception as error:  # as above
             job.fail(error)
 
     def _take_place(self, job: Job, *, clear: bool = False) -> None:

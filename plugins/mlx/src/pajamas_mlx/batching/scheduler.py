@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from pajamas.errors import EngineError, PajamasError
+from pajamas.errors import EngineError
 from pajamas.turns import Turns
 from pajamas.types import Chunk
 from pajamas_mlx.batching.job import Job
@@ -106,6 +106,7 @@ class Scheduler:
         self.cancel_all()
         with self.turns:
             self._end_all()
+            self.lane.clear()
 
     def sweep(self) -> None:
         """Let out what has ended or was cancelled."""
@@ -130,7 +131,7 @@ class Scheduler:
             try:
                 if not self.lane.admit(job):
                     return
-            except PajamasError as error:
+            except Exception as error:  # its reader gets it, who may be in another thread
                 job.fail(error)
             self._waiting.remove(job)
 

@@ -63,7 +63,7 @@ class Model:
         # Known from the shapes; nothing is computed.
         cache = self.new_cache()
         logits = self.network(mx.array([[0]]), cache=cache)
-        self._parts = [part for whole in cache for part in getattr(whole, "caches", (whole,))]
+        self._cached = [_cached(part) for whole in cache for part in getattr(whole, "caches", (whole,))]
         self.vocabulary_size: int = logits.shape[-1]
         if compute_dtype is not None and logits.dtype != getattr(mx, compute_dtype):
             raise UnsupportedFeature(
@@ -87,7 +87,7 @@ class Model:
 
     def cache_size(self, tokens: int) -> int:
         """Bytes that the cache of so many tokens takes: keys and values of each, or of the last ones, or a state."""
-        return sum(_part_size(part, tokens) for part in self._parts)
+        return sum(fixed + each * min(tokens, longest or tokens) for fixed, each, longest in self._cached)
 
     def advance(self, tokens: Sequence[int], cache: list[Any]) -> None:
         """Put tokens into the cache. The output layer is not computed: nothing asks for its result."""
@@ -143,10 +143,11 @@ class Model:
         return found
 
 
-def _part_size(part: Any, tokens: int) -> int:
+def _cached(part: Any) -> tuple[int, int, int | None]:
+    """Of one layer's cache, bytes in any case and bytes for each token, and of how many tokens at most."""
     keys = getattr(part, "keys", None)
     if keys is None:
-        return int(part.nbytes)
+        return int(part.nbytes), 0, None
     held = (keys[0] if isinstance(keys, tuple) else keys).shape[-2]
-    longest = getattr(part, "max_size", None) or getattr(part, "chunk_size", None) or tokens
-    return int(part.nbytes) // int(held) * min(tokens, longest)
+    longest = getattr(part, "max_size", None) or getattr(part, "chunk_size", None)
+    return 0, int(part.nbytes) // int(held), longest

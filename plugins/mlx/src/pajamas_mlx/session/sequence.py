@@ -72,9 +72,9 @@ class Sequence:
         found: NDArray[np.float32] = self._compute([token], lambda: self.model.logits([token], self.cache))
         return found
 
-    def take(self, other: Sequence) -> None:
-        """Hold what the other holds, as a copy."""
-        self.cache = engine.compute(self._device, lambda: copy.deepcopy(other.cache))
+    def take(self, other: Sequence, cache: list[Any] | None = None) -> None:
+        """Hold what the other holds, as a copy; `cache` is one, where the other has lent its own."""
+        self.cache = engine.compute(self._device, lambda: copy.deepcopy(other.cache)) if cache is None else cache
         self.tokens, self._regular = list(other.tokens), other._regular
 
     def lend(self) -> list[Any]:
