@@ -16,7 +16,7 @@ def cli_home(tmp_path_factory):
     import cliprogram
 
     home = tmp_path_factory.mktemp("home")
-    done = cliprogram.run("convert", "--model", "tiny", home=home)
+    done = cliprogram.run_here("convert", "--model", "tiny", home=home)
     assert done.returncode == 0, done.stderr.decode()
     return home
 

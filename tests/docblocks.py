@@ -20,6 +20,8 @@ from sybil import Example, Region, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 
+import cliprogram
+
 HELPERS = ("python", "cat", "echo", "ls", "cd", "export", "mkdir", "touch", "printf")
 """Commands that may stand beside ours."""
 INSTALL = "pip install -e ."
@@ -125,6 +127,6 @@ def _commands(source):
         # In a pipe every part must be known.
         for part in re.split(r"\s\|\s", line):
             first = next((word for word in shlex.split(part, comments=True) if "=" not in word), "export")
-            if first not in (*docprogram.PROGRAMS, *HELPERS):
+            if first not in (*cliprogram.PROGRAMS, *HELPERS):
                 raise Undecided(f"{first!r} is not a command that is run here: mark the block <!-- not run: why -->")
         yield line

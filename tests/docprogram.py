@@ -6,22 +6,14 @@ most of the time. Whatever needs the shell, or a plugin that the page installs, 
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
 import os
 import shlex
 import subprocess
 import sys
 import zipfile
 
-import pytest
-
 import cliprogram
-from pajamas.cli import main
 from pajamas.entry_points import DISABLE_VARIABLE
-
-PROGRAMS = {"pajamas": main.pajamas, "llama-pajamas-quant": main.quant, "llama-pajamas-run": main.run}
 
 
 def run(command, folder):
@@ -29,7 +21,7 @@ def run(command, folder):
     lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
     words = list(lexer)
-    plain = words[0] in PROGRAMS and not any(set(word) <= set("|<>;&()") for word in words)
+    plain = words[0] in cliprogram.PROGRAMS and not any(set(word) <= set("|<>;&()") for word in words)
     return _here(words) if plain and not _site(folder).exists() else _by_shell(command, folder)
 
 
@@ -47,21 +39,8 @@ def _site(folder):
 
 
 def _here(words):
-    streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    try:
-        with (
-            contextlib.redirect_stdout(streams[0]),
-            contextlib.redirect_stderr(streams[1]),
-            pytest.MonkeyPatch.context() as patch,
-        ):
-            patch.setattr(sys, "argv", words)
-            patch.setattr(sys, "stdin", None)
-            code = main._run(PROGRAMS[words[0]])
-    finally:
-        root.handlers[:], root.level = handlers, level
-    return subprocess.CompletedProcess(words, code, *(stream.buffer.getvalue().decode() for stream in streams))
+    done = cliprogram.here(words)
+    return subprocess.CompletedProcess(words, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def _by_shell(command, folder):

@@ -8,17 +8,17 @@ import subprocess
 
 import pytest
 
-from cliprogram import SCRIPTS, Terminal, environment, run, start
+from cliprogram import SCRIPTS, Terminal, environment, run, run_here, start
 
 QUESTION = "What is 2+2?"
 PLAIN = ("--mode", "non-thinking", "--temperature", "0")
-ENDLESS = ("--ignore-eos", "--max-tokens", "100000", "--context", "16384")
+ENDLESS = ("--ignore-eos", "--max-tokens", "100000")
 
 
 @pytest.fixture
 def generate(cli_home):
     def generate(*arguments, **options):
-        return run("generate", "--model", "tiny", *arguments, home=cli_home, **options)
+        return run_here("generate", "--model", "tiny", *arguments, home=cli_home, **options)
 
     return generate
 
@@ -45,8 +45,10 @@ def test_standard_output_has_the_answer_and_nothing_else(generate):
 
 
 @pytest.mark.parametrize("arguments", [(), ("-",), ("--prompt", "-")])
-def test_the_prompt_comes_from_standard_input(generate, arguments):
-    assert generate(*PLAIN, *arguments, stdin=QUESTION + "\n").stdout == b"2 + 2 = 4.\n"
+def test_the_prompt_comes_from_standard_input(cli_home, arguments):
+    done = run("generate", "--model", "tiny", *PLAIN, *arguments, home=cli_home, stdin=QUESTION + "\n")
+
+    assert done.stdout == b"2 + 2 = 4.\n"
 
 
 def test_json_is_the_whole_record(generate):
@@ -116,8 +118,8 @@ def test_a_worker_process_answers_the_same_and_its_choice_is_explained(generate)
 
 def test_the_backend_may_stand_before_the_command(cli_home):
     for arguments in (("--backend", "cpu", "generate"), ("generate", "--backend", "cpu")):
-        assert run(*arguments, "--model", "tiny", *PLAIN, QUESTION, home=cli_home).stdout == b"2 + 2 = 4.\n"
-    done = run("--backend", "cuda", "generate", "--model", "tiny", "--backend", "cpu", *PLAIN, "hi", home=cli_home)
+        assert run_here(*arguments, "--model", "tiny", *PLAIN, QUESTION, home=cli_home).stdout == b"2 + 2 = 4.\n"
+    done = run_here("--backend", "cuda", "generate", "--model", "tiny", "--backend", "cpu", *PLAIN, "hi", home=cli_home)
     assert done.returncode == 0
 
 
@@ -170,7 +172,12 @@ def test_a_damaged_file_is_an_error_and_no_traceback(cli_home, tiny_gguf, tmp_pa
     data = damaged(tiny_gguf.read_bytes())[kind]
     path.mkdir() if data is None else path.write_bytes(data)
 
-    done = run(*{"generate": ("generate", "hi", "--model", path), "info": ("info", path)}[command], home=cli_home)
+    # A damaged file may end the process that loads it.
+    done = (
+        run("generate", "hi", "-m", path, home=cli_home)
+        if command == "generate"
+        else run_here("info", path, home=cli_home)
+    )
 
     assert done.returncode in (1, 3, 4)
     assert done.stderr.startswith(b"Error: ")
@@ -181,10 +188,10 @@ def test_a_prompt_cache_is_written_and_used(cli_home, tiny_gguf, tmp_path):
     file = tmp_path / "prompt.cache"
     options = ["generate", "-m", tiny_gguf, "-t", "0", "--mode", "non-thinking", "--json", "--prompt-cache", file]
 
-    first = json.loads(run(*options, "What is 2+2?", home=cli_home).stdout)
-    again = json.loads(run(*options, "What is 2+2?", home=cli_home).stdout)
+    first = json.loads(run_here(*options, "What is 2+2?", home=cli_home).stdout)
+    again = json.loads(run_here(*options, "What is 2+2?", home=cli_home).stdout)
     file.write_bytes(b"damaged")
-    damaged = run(*options, "What is 2+2?", home=cli_home)
+    damaged = run_here(*options, "What is 2+2?", home=cli_home)
 
     assert first["usage"]["cached_tokens"] == 0 < again["usage"]["cached_tokens"]
     assert first["text"] == again["text"]
@@ -192,6 +199,6 @@ def test_a_prompt_cache_is_written_and_used(cli_home, tiny_gguf, tmp_path):
 
 
 def test_the_choice_is_explained_with_the_features_that_it_needs(cli_home, tiny_gguf):
-    done = run("generate", "-m", tiny_gguf, "-n", "1", "--top-k", "5", "--explain", "Hello", home=cli_home)
+    done = run_here("generate", "-m", tiny_gguf, "-n", "1", "--top-k", "5", "--explain", "Hello", home=cli_home)
 
     assert b"What was asked for needs: top-k." in done.stderr

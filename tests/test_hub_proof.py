@@ -26,14 +26,14 @@ def test_a_hub_model_is_converted_and_proven_and_verified_offline(tmp_path):
         online = hub.environment(tmp_path, HF_HUB_OFFLINE="0")
         done = cliprogram.run(
             "convert", "--model", "Org/Small", "--precision", "q8_0", "--validate",
-            "--validation-text", text, "--validation-windows", "8", "--output", out, home=tmp_path, **online,
+            "--validation-text", text, "--validation-windows", "4", "--output", out, home=tmp_path, **online,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr.decode()
         fetched = hub.sent("model.safetensors")
         offline = {**online, "HF_HUB_OFFLINE": "1"}
         checked = cliprogram.run("verify", "--deep", out, home=tmp_path, **offline)
         quick = cliprogram.run(
-            "validate", "-q", out / "gguf/small-q8_0.gguf", "--original", "Org/Small", "--text", text, "--windows", "4",
+            "validate", "-q", out / "gguf/small-q8_0.gguf", "--original", "Org/Small", "--text", text, "--windows", "2",
             "--metrics", "kld", home=tmp_path, **offline,
         )  # fmt: skip
 

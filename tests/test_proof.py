@@ -117,14 +117,15 @@ def test_a_figure_that_is_no_number_is_an_error(copy):
         pajamas.run("verify", path=copy)
 
 
-def test_an_artifact_that_was_never_measured_is_not_verified_deeply(tmp_path, proven):
+def test_an_artifact_that_was_never_measured_is_not_verified_deeply(tmp_path):
     pajamas.run("convert", model="tiny", output=tmp_path, precision="q8_0")
 
     with pytest.raises(UsageError, match="never measured"):
         pajamas.run("verify", path=tmp_path, deep=True)
 
-    shutil.copytree(proven.folder, tmp_path / "both")
-    pajamas.run("convert", model="tiny", output=tmp_path / "both", precision="q8_0")
+    quick = {"metrics": "perplexity", "options": {"windows": 2}}
+    pajamas.run("convert", model="tiny", output=tmp_path / "both", precision="q8_0", validate=True, validation=quick)
+    pajamas.run("convert", model="tiny", output=tmp_path / "both", precision="q6_k")
     result = pajamas.run("verify", path=tmp_path / "both", deep=True)
     assert result.ok
     assert any("never measured" in check.what for check in result.checks)
@@ -186,15 +187,16 @@ def test_a_receipt_is_not_completed_for_another_file(copy, proven, caplog):
     assert "not the file that its receipt describes" in caplog.text
 
 
-def test_nothing_is_recorded_where_that_is_not_wanted_or_the_original_is_another(copy, tiny_ladder):
-    before = measured_of(copy)
-    quantized = copy / "gguf/tiny-q4_k_m.gguf"
+def test_nothing_is_recorded_where_that_is_not_wanted_or_the_original_is_another(tmp_path, tiny_ladder):
+    made = pajamas.run("convert", model="tiny", output=tmp_path, precision="q8_0")
 
     for options in ({"record": False}, {"original": tiny_ladder["f16"]}, {"alone": True}):
-        result = pajamas.run("validate", quantized=quantized, metrics="perplexity", **options)
+        result = pajamas.run(
+            "validate", quantized=made.gguf_path, metrics="perplexity", options={"windows": 2}, **options
+        )
         assert result.manifest_path is None
 
-    assert measured_of(copy) == before
+    assert measured_of(tmp_path) is None
 
 
 def test_what_cannot_be_measured_is_refused_before_the_work(tmp_path):
@@ -232,7 +234,7 @@ def test_the_text_that_calibrates_may_not_judge(tmp_path):
 
 
 def test_json_of_a_proven_conversion(tmp_path):
-    done = cliprogram.run(
+    done = cliprogram.run_here(
         "convert", "--model", "tiny", "--precision", "q8_0", "--output", tmp_path / "out", "--validate",
         "--validation-windows", "8", "--threshold", "3", "--max-kld", "0.5", "--json", home=tmp_path,
     )  # fmt: skip
@@ -245,21 +247,21 @@ def test_json_of_a_proven_conversion(tmp_path):
 
 def test_the_program_says_it_and_exits_with_the_verdict(tmp_path):
     options = ["--model", "tiny", "--precision", "q2_k", "--profile", "balanced", "--output", tmp_path, "--validate"]
-    done = cliprogram.run("convert", *options, "--validation-windows", "8", home=tmp_path)
+    done = cliprogram.run_here("convert", *options, "--validation-windows", "8", home=tmp_path)
     printed = done.stdout.decode()
 
     assert done.returncode == 5, done.stderr.decode()
     assert "FAIL (> 5 %" in printed and "Perplexity (Q2_K):" in printed
     assert str(tmp_path / "report/tiny-q2_k/index.html") in printed
 
-    done = cliprogram.run("verify", "--deep", tmp_path, home=tmp_path)
+    done = cliprogram.run_here("verify", "--deep", tmp_path, home=tmp_path)
 
     assert done.returncode == 0, done.stdout.decode()
     assert b"measured kld" in done.stdout
 
 
 def test_options_of_a_validation_that_nobody_asked_for_are_refused(tmp_path):
-    done = cliprogram.run("convert", "--model", "tiny", "--validation-windows", "8", home=tmp_path)
+    done = cliprogram.run_here("convert", "--model", "tiny", "--validation-windows", "8", home=tmp_path)
 
     assert done.returncode == 2
     assert b"--validate" in done.stderr

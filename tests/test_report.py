@@ -14,7 +14,7 @@ def report(tiny_ladder, tmp_path_factory):
     """(exit code, what was printed, report.json, the page) of Q2_K judged as if it were of the profile balanced."""
     folder = tmp_path_factory.mktemp("report") / "new" / "folder"
     options = ["--quantized", tiny_ladder["q2_k"], "--profile", "balanced", "--windows", "6", "--report", folder]
-    done = cliprogram.run("validate", *options, home=tmp_path_factory.mktemp("home"))
+    done = cliprogram.run_here("validate", *options, home=tmp_path_factory.mktemp("home"))
     printed = done.stdout.decode()
     return (
         done.returncode,
@@ -68,7 +68,7 @@ def test_the_page_shows_it(report):
 def test_a_folder_that_cannot_be_written_is_an_error_and_not_a_traceback(tiny_ladder, tmp_path):
     (tmp_path / "file").touch()
 
-    done = cliprogram.run(
+    done = cliprogram.run_here(
         "validate", "-q", tiny_ladder["q2_k"], "--metrics", "samples", "--alone", "--report", tmp_path / "file",
         home=tmp_path,
     )  # fmt: skip

@@ -48,7 +48,7 @@ def test_both_are_made_and_measured_against_the_same_model_in_one_manifest(both)
 def test_each_runs_on_its_engine(both):
     folder, _ = both
 
-    done = cliprogram.run(
+    done = cliprogram.run_here(
         "--backend", "mlx", "generate", "--model", folder / "mlx", "--prompt", "What is 2+2?", "--temperature", "0",
         "--mode", "non-thinking", home=folder.parent,
     )  # fmt: skip

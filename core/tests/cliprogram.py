@@ -1,8 +1,11 @@
-"""The installed console scripts, run as a person runs them: in a pipe, and on a terminal."""
+"""The installed console scripts, run as a person runs them: in a pipe, on a terminal, or, quicker, in this process."""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import io
+import logging
 import os
 import pty
 import re
@@ -15,6 +18,11 @@ import termios
 import time
 from pathlib import Path
 
+import pytest
+
+from pajamas.cli import main
+
+PROGRAMS = {"pajamas": main.pajamas, "llama-pajamas-quant": main.quant, "llama-pajamas-run": main.run}
 SCRIPTS = Path(sys.executable).parent
 TIMEOUT = 180  # a busy machine is slow, not broken
 PROMPT, ACCEPTED = "<prompt>", "<accepted>"
@@ -51,6 +59,41 @@ def run(*arguments, home, script="pajamas", stdin=None, **variables):
         env=environment(home, **variables),
         cwd=home,
     )
+
+
+def run_here(*arguments, home, script="pajamas", stdin=None, **variables):
+    """As `run`, in this process, which has the engine imported already: for what a command says and writes, where it is
+    no matter how a process begins and ends."""
+    wanted = environment(home, **variables)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in set(os.environ) - set(wanted):
+            patch.delenv(name)
+        for name, value in wanted.items():
+            patch.setenv(name, value)
+        # It reads the environment once, when it is imported, and an earlier test may have done that.
+        patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        patch.chdir(home)
+        return here([script, *map(str, arguments)], stdin)
+
+
+def here(words, stdin=None):
+    """The finished program of `words`, which has run in this process: returncode, stdout, stderr as bytes."""
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
+    data = stdin.encode() if isinstance(stdin, str) else stdin
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        with (
+            contextlib.redirect_stdout(streams[0]),
+            contextlib.redirect_stderr(streams[1]),
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            patch.setattr(sys, "argv", words)
+            patch.setattr(sys, "stdin", None if data is None else io.TextIOWrapper(io.BytesIO(data)))
+            code = main._run(PROGRAMS[words[0]])
+    finally:
+        root.handlers[:], root.level = handlers, level
+    return subprocess.CompletedProcess(words, code, *(stream.buffer.getvalue() for stream in streams))
 
 
 def start(*arguments, home, **variables):

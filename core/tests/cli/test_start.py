@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from cliprogram import here
+
 HEAVY = (
     "pluggy", "numpy", "attrs", "attr", "cattrs", "rich", "prompt_toolkit", "huggingface_hub", "jinja2", "llama_cpp",
     "gguf", "torch", "pajamas_gguf", "pajamas_tiny", "pajamas.plugins", "pajamas.core",
@@ -88,11 +90,18 @@ def test_a_misspelt_command_is_a_usage_error_with_a_hint():
     ],
 )
 def test_an_error_has_its_exit_code_says_what_and_why_and_shows_no_traceback(arguments, code):
-    done = start(*arguments)
+    done = here(["pajamas", *arguments])
 
     assert done.returncode == code
-    assert "Error" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert b"Error" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_the_exit_code_is_that_of_the_process():
+    done = start("info", "./no-such-folder")
+
+    assert done.returncode == 3
+    assert done.stderr.startswith("Error: ") and "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(("before", "after"), [(("-v",), ()), ((), ("-v",)), ((), ("--trace-hooks", "--verbose"))])
