@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
 from typing import TYPE_CHECKING
 
 from pajamas_gguf.session.logprobs import log_softmax
@@ -38,25 +39,35 @@ def blocks(context: Context, tokens: list[int], first: int, threads: int) -> Ite
     :param threads: how many may work on the logits; the engine rests meanwhile.
     """
     context.clear()
-    with ThreadPoolExecutor(min(threads, _MOST_WORKERS)) as workers:
-        # Cut at the same places whatever `first` is, because rounding depends on what is computed together.
-        for begin in range(0, len(tokens), context.rows):
-            chunk = tokens[begin : begin + context.rows]
-            wanted = max(0, min(len(chunk), begin + len(chunk) - first))
-            context.batch.clear()
-            context.batch.add(chunk, begin, 0, outputs=wanted)
-            context.compute_long()
-            if wanted:
-                yield from _normalised(context.all_logits(wanted), workers, min(threads, _MOST_WORKERS))
+    count = min(threads, _MOST_WORKERS)
+    workers = _workers(count)
+    # Cut at the same places whatever `first` is, because rounding depends on what is computed together.
+    for begin in range(0, len(tokens), context.rows):
+        chunk = tokens[begin : begin + context.rows]
+        wanted = max(0, min(len(chunk), begin + len(chunk) - first))
+        context.batch.clear()
+        context.batch.add(chunk, begin, 0, outputs=wanted)
+        context.compute_long()
+        if wanted:
+            yield from _normalised(context.all_logits(wanted), workers, count)
+
+
+@cache
+def _workers(count: int) -> ThreadPoolExecutor:
+    """Kept from window to window: starting threads takes as long as a tenth of a small window's rows."""
+    return ThreadPoolExecutor(count, thread_name_prefix="score")
 
 
 def _normalised(logits: NDArray[np.float32], workers: ThreadPoolExecutor, ahead: int) -> Iterator[NDArray[np.float32]]:
     """Pieces of log-probabilities in order, at most `ahead` of them before they are asked for."""
     rows = max(1, _PIECE_BYTES // logits[0].nbytes)
     waiting: deque[Future[NDArray[np.float32]]] = deque()
-    for start in range(0, len(logits), rows):
-        waiting.append(workers.submit(log_softmax, logits[start : start + rows]))
-        if len(waiting) > ahead:
+    try:
+        for start in range(0, len(logits), rows):
+            waiting.append(workers.submit(log_softmax, logits[start : start + rows]))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
             yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+    finally:
+        wait(waiting)  # they read what the engine may free as soon as this ends
