@@ -17,7 +17,6 @@ from pajamas.errors import EngineCrashed, EngineError
 from pajamas_gguf.quantize.child import Task
 from pajamas_gguf.quantize.pipeline import quantize
 from pajamas_gguf.quantize.runner import run_task
-from pajamas_gguf.quantize.work_folder import work_folder
 from pajamas_gguf.schemes import SCHEMES, TYPE_IDS
 from quantize_jobs import TINY, Recorded, make_job, write_llama
 
@@ -151,10 +150,3 @@ def make_task(source, output, **options):
     return Task(
         sources=[str(source)], output=str(output), ftype=SCHEMES[SCHEME].ftype, threads=1, patterns=[], **options
     )
-
-
-def test_work_folders_of_living_processes_stay(tmp_path):
-    with work_folder(tmp_path) as first, work_folder(tmp_path) as second:
-        assert first != second
-        assert first.is_dir() and second.is_dir()
-    assert os.listdir(tmp_path) == []

@@ -18,8 +18,8 @@ from typing import Any
 
 import attrs
 
+from pajamas import lifeline
 from pajamas.errors import EngineError, EngineMissing, PajamasError, UsageError
-from pajamas_gguf import lifeline
 from pajamas_gguf.quantize.runner import crashed
 
 Emit = Callable[..., None]

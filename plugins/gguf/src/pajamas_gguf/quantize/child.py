@@ -31,8 +31,8 @@ from typing import Any
 
 from attrs import field, frozen
 
+from pajamas import lifeline
 from pajamas.errors import EngineMissing, PajamasError
-from pajamas_gguf import lifeline
 
 _START = re.compile(r"\[ *(\d+)/ *(\d+)\] (.+?) +- \[[ \d,]+\], type = +(\w+), ")
 _NEW_TYPE = re.compile(r"(?:converting to (\w+) \.\. |MiB \((\w+)\)$)")

@@ -18,6 +18,7 @@ from pajamas.gguf_header import read_header
 from pajamas.modelfiles import LocalFiles
 from pajamas.progress import Stage
 from pajamas.types import Architecture, Artifact, QuantizeJob
+from pajamas.work_folder import work_folder
 from pajamas_gguf.imatrix.calibration import (
     Calibrated,
     Calibration,
@@ -31,7 +32,6 @@ from pajamas_gguf.quantize.dryrun import Plan, make_plan, make_task
 from pajamas_gguf.quantize.origin import Input, Origin, find_origin
 from pajamas_gguf.quantize.overrides import Overrides, parse_overrides
 from pajamas_gguf.quantize.runner import run_task
-from pajamas_gguf.quantize.work_folder import work_folder
 from pajamas_gguf.schemes import Scheme, find_scheme, needs_imatrix
 
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import attrs
 
+from pajamas import lifeline
 from pajamas.errors import NotEnoughDisk, PajamasError
-from pajamas_mlx.quantize import lifeline
 from pajamas_mlx.quantize.task import Task
 
 

@@ -16,12 +16,14 @@ def take_channel() -> int:
 
 
 def write_all(descriptor: int, text: bytes) -> None:
+    """Write all of it: a pipe may take less at once."""
     data = memoryview(text)
     while data:
         data = data[os.write(descriptor, data) :]
 
 
 def die_with_parent() -> None:
+    """Let Ctrl-C be the parent's to handle, and on Linux have the kernel end this process when the parent is gone."""
     # The terminal sends Ctrl-C to both processes; the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
@@ -30,6 +32,7 @@ def die_with_parent() -> None:
 
 
 def leave_no_core_file() -> None:
+    """For a crash that is expected: the memory of a model on the disk helps nobody."""
     if sys.platform != "win32":
         import resource
 
