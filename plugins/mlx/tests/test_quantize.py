@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import mlx.core as mx
+import mlx_lm.utils
 import pytest
 from mlx_lm import generate, load
 from mlx_lm.utils import load_model
@@ -12,6 +13,7 @@ from mlx_lm.utils import load_model
 from gpt_oss_model import make_gpt_oss
 from mlx_jobs import TINY, config_of, kinds_of, made, planned, stored, types_of, written
 from pajamas.errors import UnsupportedModel
+from pajamas_mlx.quantize import layout
 from random_model_configs import MODELS
 from random_models import make_model
 
@@ -191,10 +193,20 @@ def test_a_dry_run_knows_the_size_to_the_byte(tmp_path, name, scheme):
     assert plan.bound is None
 
 
-def test_shards_are_mlx_lms(tmp_path, monkeypatch):
-    import mlx_lm.utils
+def test_files_are_divided_as_mlx_lm_divides_them(monkeypatch):
+    """Its largest file is as large as ours."""
+    arrays = {f"a{number}": mx.zeros((number % 5 + 1, 1 << 28), dtype=mx.bfloat16) for number in range(30)}
 
-    monkeypatch.setattr(mlx_lm.utils.make_shards, "__defaults__", (0,))  # gigabytes: each tensor one of its own
+    theirs = mlx_lm.utils.make_shards(arrays)
+
+    assert list(layout.split({key: array.nbytes for key, array in arrays.items()}).values()) == [
+        list(part) for part in theirs
+    ]
+    assert len(theirs) > 5
+
+
+def test_shards_are_mlx_lms(tmp_path, monkeypatch):
+    monkeypatch.setattr(layout, "LARGEST", 0)  # each tensor one of its own
     model = make_model("Llama-2-7b-hf", tmp_path)
 
     result, folder = made(model, tmp_path / "a", "8bit")

@@ -1,4 +1,4 @@
-"""In the child: the files of an MLX folder, planned to the byte and written one layer at a time.
+"""The files of an MLX folder, planned to the byte and written one layer at a time.
 
 mlx-lm's own `save` evaluates a whole shard of up to 5 GB before it writes it; this never holds more than one layer.
 Format: https://github.com/huggingface/safetensors#format; names, index and shards as `mlx_lm.utils.save_model` has
@@ -8,13 +8,15 @@ them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
 
+LARGEST = 5 << 30
+"""Bytes of a weight file, mlx-lm's own limit; an array that is larger has a file of its own."""
 INDEX = "model.safetensors.index.json"
 _DTYPES = {
     "bfloat16": "BF16", "float16": "F16", "float32": "F32", "float64": "F64", "uint32": "U32", "uint8": "U8",
@@ -35,25 +37,47 @@ class Shard:
 def plan(model: Any) -> list[Shard]:
     """The weight files of a model, quantized or not."""
     from mlx.utils import tree_flatten
-    from mlx_lm.utils import make_shards
 
-    parts = make_shards(dict(tree_flatten(model.parameters())))
+    arrays = dict(tree_flatten(model.parameters()))
+    shards = []
+    for name, members in split({key: array.nbytes for key, array in arrays.items()}).items():
+        entries = [(key, dtype_of(arrays[key]), tuple(arrays[key].shape), arrays[key].nbytes) for key in members]
+        head = head_of(entries)
+        size = len(head) + sum(nbytes for *_, nbytes in entries)
+        shards.append(Shard(name, {key: arrays[key] for key in members}, head, size))
+    return shards
+
+
+def dtype_of(array: Any) -> str:
+    """mlx.core's name of its type."""
+    return str(array.dtype).rpartition(".")[2]
+
+
+def split(sizes: Mapping[str, int]) -> dict[str, list[str]]:
+    """The weight files' names, each with the arrays that it holds, as `mlx_lm.utils.make_shards` divides them."""
+    parts: list[list[str]] = []
+    size = 0
+    for key, nbytes in sizes.items():
+        if not parts or size + nbytes > LARGEST:
+            parts.append([])
+            size = 0
+        parts[-1].append(key)
+        size += nbytes
     if len(parts) == 1:
-        return [_shard("model.safetensors", parts[0])]
-    return [_shard(f"model-{number:05d}-of-{len(parts):05d}.safetensors", part) for number, part in enumerate(parts, 1)]
+        return {"model.safetensors": parts[0]}
+    return {f"model-{number:05d}-of-{len(parts):05d}.safetensors": part for number, part in enumerate(parts, 1)}
 
 
-def _shard(name: str, arrays: dict[str, Any]) -> Shard:
+def head_of(entries: Iterable[tuple[str, str, tuple[int, ...], int]]) -> bytes:
+    """A file's beginning, up to its data: each array's name, mlx.core's name of its type, its shape and its bytes."""
     header: dict[str, Any] = {"__metadata__": {"format": "mlx"}}
     end = 0
-    for key, array in arrays.items():
-        dtype = _DTYPES[str(array.dtype).rpartition(".")[2]]
-        header[key] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [end, end + array.nbytes]}
-        end += array.nbytes
+    for key, dtype, shape, nbytes in entries:
+        header[key] = {"dtype": _DTYPES[dtype], "shape": list(shape), "data_offsets": [end, end + nbytes]}
+        end += nbytes
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    head = len(text).to_bytes(8, "little") + text
-    return Shard(name, arrays, head, len(head) + end)
+    return len(text).to_bytes(8, "little") + text
 
 
 def write_weights(folder: Path, shards: list[Shard], parameters: int, done: Callable[[int, str], None]) -> None:

@@ -1,10 +1,8 @@
-"""In the child: how much memory a model will take, before it is loaded."""
+"""How much memory a model will take, before it is loaded."""
 
 from __future__ import annotations
 
 from typing import Any
-
-import mlx.core as mx  # noqa: TID253  # a module of the child process
 
 from pajamas_mlx.parameters import CHUNK
 
@@ -16,13 +14,16 @@ def predict(model: Any, context: int, weights: int, *, quantized: bool) -> int:
     three layers' worth of activations, and where there is no Metal the attention's scores of one layer, twice. There
     a session computes a quantized model in 32 bits.
     """
+    import mlx.core as mx
     from mlx_lm.models.cache import make_prompt_cache
 
     caches = make_prompt_cache(model)
     model(mx.zeros((1, 1), dtype=mx.int32), cache=caches)
     metal = mx.metal.is_available()
-    wide = 2 if quantized and not metal else 1
-    return weights + wide * (sum(_size(cache, context) for cache in caches) + _computing(model, context, metal))
+    caches_size = sum(_size(cache, context) for cache in caches)
+    args = model.args
+    numbers = [getattr(args, name, None) or 0 for name in ("hidden_size", "intermediate_size", "num_attention_heads")]
+    return weights + computing(caches_size, context, *numbers, quantized=quantized, metal=metal)
 
 
 def _size(cache: Any, context: int) -> int:
@@ -36,12 +37,10 @@ def _size(cache: Any, context: int) -> int:
     return a_token * (tokens if longest is None else min(tokens, longest + CHUNK))
 
 
-def _computing(model: Any, context: int, metal: bool) -> int:
-    """Of 16 bits."""
-    args = model.args
-    hidden: int = getattr(args, "hidden_size", None) or 0
-    inner: int = max(getattr(args, "intermediate_size", None) or 0, 4 * hidden)
-    heads: int = getattr(args, "num_attention_heads", None) or 0
+def computing(caches: int, context: int, hidden: int, inner: int, heads: int, *, quantized: bool, metal: bool) -> int:
+    """Bytes of what is not weights, given those of the caches in 16 bits."""
+    inner = max(inner, 4 * hidden)
     chunk = min(CHUNK, context)
     scores = 0 if metal else heads * chunk * context * 2
-    return 3 * chunk * (hidden + inner) * 2 + 2 * scores
+    wide = 2 if quantized and not metal else 1
+    return wide * (caches + 3 * chunk * (hidden + inner) * 2 + 2 * scores)

@@ -1,8 +1,9 @@
-"""In the child: a source model as mlx-lm reads it, with weights that stay on the disk until they are used."""
+"""A source model as mlx-lm reads it, with weights that stay on the disk until they are used."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +52,7 @@ def open_model(folder: Path, dtype: str | None = None) -> Opened:
         for _, array in tree_flatten(model.parameters())
         if mx.issubdtype(array.dtype, mx.floating)
     )
-    stated = next((config[key] for key in ("torch_dtype", "dtype") if isinstance(config.get(key), str)), None)
-    common = present.most_common(1)[0][0] if present else _SIXTEEN_BITS[0]
-    chosen = dtype or next((name for name in (stated, common) if name in _SIXTEEN_BITS), _SIXTEEN_BITS[0])
-    notes: tuple[str, ...] = ()
-    if dtype is None and common not in _SIXTEEN_BITS:
-        notes = (f"What is not quantized becomes {chosen}: the source has {common}.",)
+    chosen, notes = choose_dtype(present, config, dtype)
     to, keep = getattr(mx, chosen), getattr(model, "cast_predicate", lambda _: True)
 
     def cast(name: str, array: Any) -> Any:
@@ -65,3 +61,15 @@ def open_model(folder: Path, dtype: str | None = None) -> Opened:
     model.update(tree_map_with_path(cast, model.parameters()))
     config["torch_dtype"] = config["dtype"] = chosen
     return Opened(model=model, config=config, dtype=chosen, notes=notes)
+
+
+def choose_dtype(
+    present: Mapping[str, int], config: Mapping[str, Any], dtype: str | None
+) -> tuple[str, tuple[str, ...]]:
+    """What is not quantized becomes, by how many weights there are of each type; `dtype` is what was asked for."""
+    stated = next((config[key] for key in ("torch_dtype", "dtype") if isinstance(config.get(key), str)), None)
+    common = Counter(present).most_common(1)[0][0] if present else _SIXTEEN_BITS[0]
+    chosen = dtype or next((name for name in (stated, common) if name in _SIXTEEN_BITS), _SIXTEEN_BITS[0])
+    if dtype is None and common not in _SIXTEEN_BITS:
+        return chosen, (f"What is not quantized becomes {chosen}: the source has {common}.",)
+    return chosen, ()

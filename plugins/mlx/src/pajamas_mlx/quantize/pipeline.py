@@ -6,20 +6,23 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from pajamas.errors import NotEnoughDisk, UsageError
+from pajamas.modelfiles import read_json
 from pajamas.progress import NO_PROGRESS
+from pajamas.safetensors_header import SafetensorsEntry
 from pajamas.types import Artifact, QuantizeJob, TensorInfo
+from pajamas.work_folder import work_folder
 from pajamas_mlx.quantize import notes, origin
 from pajamas_mlx.quantize.corpus import Corpus, find_corpus, general_corpus
+from pajamas_mlx.quantize.outline import announce
 from pajamas_mlx.quantize.publish import check_target, publish
 from pajamas_mlx.quantize.recipe import Recipe, find_recipe
 from pajamas_mlx.quantize.runner import run_task
 from pajamas_mlx.quantize.task import Result, Task
-from pajamas_mlx.quantize.work_folder import work_folder
 
 
 def quantize(job: QuantizeJob) -> Artifact:
@@ -39,13 +42,7 @@ def quantize(job: QuantizeJob) -> Artifact:
     tensors, about_source = origin.check(job)
     corpus = (find_corpus(job) or general_corpus()) if recipe.target_bpw is not None else None
     if job.dry_run:
-        with work_folder(Path(tempfile.gettempdir())) as folder:
-            source = folder / "source"
-            source.mkdir()
-            origin.outline(job.files, tensors, source)
-            task = make_task(job, recipe, source, None, None)
-            result = run_task(task, folder, NO_PROGRESS, lambda size: None)
-        return _artifact(job, recipe, corpus, result, about_source)
+        return _artifact(job, recipe, corpus, _announce(job, recipe, tensors), about_source)
     check_target(job.output, job.source.path, force=job.force)
     with _disk_errors(job.output.parent):
         job.output.parent.mkdir(parents=True, exist_ok=True)
@@ -67,6 +64,20 @@ def quantize(job: QuantizeJob) -> Artifact:
             artifact = _artifact(job, recipe, corpus, result, about_source)
             publish(made, job.output, force=job.force)
             return artifact
+
+
+def _announce(job: QuantizeJob, recipe: Recipe, tensors: Mapping[str, SafetensorsEntry]) -> Result:
+    """The engine is asked only about models and recipes that it alone knows."""
+    config = read_json(job.files, "config.json") or {}
+    found = announce(make_task(job, recipe, Path(), None, None), config, tensors)
+    if found is not None:
+        return found
+    with work_folder(Path(tempfile.gettempdir())) as folder:
+        source = folder / "source"
+        source.mkdir()
+        origin.outline(job.files, tensors, source)
+        task = make_task(job, recipe, source, None, None)
+        return run_task(task, folder, NO_PROGRESS, lambda size: None)
 
 
 def make_task(job: QuantizeJob, recipe: Recipe, source: Path, made: Path | None, text: Path | None) -> Task:

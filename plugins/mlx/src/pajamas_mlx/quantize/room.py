@@ -1,12 +1,12 @@
-"""In the child: how far the layers of a model may be raised."""
+"""How far the layers of a model may be raised."""
 
 from __future__ import annotations
 
-import mlx.core as mx  # noqa: TID253  # a module of the child process
+from collections.abc import Mapping
+
 from attrs import evolve, frozen
 
-from pajamas_mlx.quantize.choices import Choices, layers
-from pajamas_mlx.quantize.opening import Opened
+from pajamas_mlx.quantize.choices import Choices
 
 CANDIDATES = (3, 4, 5, 6, 8)
 
@@ -42,13 +42,20 @@ class Room:
         return 8 * (self.fixed + self.least + more) / self.parameters
 
 
-def sizes_of(opened: Opened, choices: Choices) -> dict[str, dict[int, int]]:
-    """`Room.sizes` of a model that is not quantized yet."""
-    scale = getattr(mx, opened.dtype).size
+def sizes_of(elements: Mapping[str, int], choices: Choices, scale: int) -> dict[str, dict[int, int]]:
+    """`Room.sizes`, from the layers' numbers of weights and the bytes of a scale."""
     sizes: dict[str, dict[int, int]] = {}
-    for path, module in layers(opened.model):
+    for path, count in elements.items():
         choice = choices[path]
         if choice is not None and choice.mode == "affine":
             bits = (choice.bits, *(bits for bits in CANDIDATES if bits > choice.bits))
-            sizes[path] = {b: evolve(choice, bits=b).size(module.weight.size, scale) for b in bits}
+            sizes[path] = {b: evolve(choice, bits=b).size(count, scale) for b in bits}
     return sizes
+
+
+def room_of(sizes: dict[str, dict[int, int]], recipe: int, parameters: int, target_bpw: float) -> Room:
+    """`recipe` is the bytes of all weight files where nothing is raised."""
+    least = sum(next(iter(found.values())) for found in sizes.values())
+    # A raised layer's place and shape may take more digits in the header.
+    fixed = recipe - least + 48 * len(sizes)
+    return Room(sizes=sizes, fixed=fixed, parameters=parameters, target_bpw=target_bpw)

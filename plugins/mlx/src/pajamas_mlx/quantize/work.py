@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import mlx.core as mx  # noqa: TID253  # a module of the child process
 from mlx_lm.utils import load_model, save_config  # noqa: TID253  # a module of the child process
 
 from pajamas.errors import EngineError
@@ -17,7 +18,7 @@ from pajamas_mlx.quantize.choices import Choice, Choices, choose, layers, quanti
 from pajamas_mlx.quantize.memory import predict
 from pajamas_mlx.quantize.opening import Opened, open_model
 from pajamas_mlx.quantize.raising import Raised, raise_layers
-from pajamas_mlx.quantize.room import Room, sizes_of
+from pajamas_mlx.quantize.room import Room, room_of, sizes_of
 from pajamas_mlx.quantize.task import Result, Task
 
 Emit = Callable[..., None]
@@ -76,14 +77,12 @@ def work(task: Task, emit: Emit) -> Result:
 
 
 def _room(opened: Opened, choices: Choices, body: Choice | None, target_bpw: float) -> Room:
-    sizes = sizes_of(opened, choices)
+    elements = {path: module.weight.size for path, module in layers(opened.model)}
+    sizes = sizes_of(elements, choices, getattr(mx, opened.dtype).size)
     quantize(opened.model, opened.config, choices, body)
     shards = layout.plan(opened.model)
     parameters = _parameters(_tensors(shards, quantized(opened.model), {}))
-    recipe = sum(next(iter(found.values())) for found in sizes.values())
-    # A raised layer's place and shape may take more digits in the header.
-    fixed = sum(shard.size for shard in shards) - recipe + 48 * len(sizes)
-    return Room(sizes=sizes, fixed=fixed, parameters=parameters, target_bpw=target_bpw)
+    return room_of(sizes, sum(shard.size for shard in shards), parameters, target_bpw)
 
 
 def _write(folder: Path, shards: list[layout.Shard], config: dict[str, Any], parameters: int, emit: Emit) -> None:
@@ -112,7 +111,7 @@ def _tensors(
             choice, shape = packed[layer]
             name, kind = f"{layer}.weight", str(choice)
         else:
-            shape, kind = tuple(array.shape), str(array.dtype).rpartition(".")[2]
+            shape, kind = tuple(array.shape), layout.dtype_of(array)
         wanted = str(missed[layer]) if name.endswith(".weight") and layer in missed else None
         found.setdefault(name, [name, list(shape), kind, 0, wanted])[3] += array.nbytes
     return list(found.values())
