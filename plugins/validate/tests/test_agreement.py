@@ -40,7 +40,7 @@ def test_the_first_difference_is_shown_with_what_comes_before():
     assert (found.original_pieces, found.candidate_pieces) == (("w", "o"), ("o", "o"))
     assert found.sentence == (
         "They part at token 5, after 'one t': the original reads 'w' (119) 'o' (111), "
-        "the candidate 'o' (111) 'o' (111)."
+        "the quantized model 'o' (111) 'o' (111)."
     )
 
 

@@ -107,4 +107,4 @@ def test_it_is_fetched_once(small, tmp_path):
         ]
 
     assert runs == [TEXT.removesuffix("\n").encode()] * 2
-    assert asked == [f"HEAD {PATH}", f"GET {PATH}"]
+    assert asked == [f"HEAD {PATH}", f"HEAD {PATH}", f"GET {PATH}"]  # the first asks whether there is a network

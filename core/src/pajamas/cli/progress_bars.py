@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -32,7 +33,7 @@ class Bars:
 
     Args:
         keep: leave finished bars on the screen.
-        doing: what the spinner says that shows until the end; "" is none.
+        doing: what the spinner says that shows while no stage is under way; "" is none.
     """
 
     def __init__(self, *, keep: bool, doing: str) -> None:
@@ -48,6 +49,7 @@ class Bars:
             expand=True,
         )
         self._spinner = self._progress.add_task(doing, total=None, note="", unit="", visible=bool(doing))
+        self._doing, self._stages = doing, 0
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -58,17 +60,24 @@ class Bars:
         self._progress.stop()
 
     def stage(self, title: str, total: int | None, unit: str) -> _BarStage:
-        return _BarStage(self._progress, self._progress.add_task(title, total=total, note="", unit=unit))
+        task = self._progress.add_task(title, total=total, note="", unit=unit)
+        return _BarStage(self._progress, task, self._count)
+
+    def _count(self, change: int) -> None:
+        """A stage more or less is under way."""
+        self._stages += change
+        self._progress.update(self._spinner, visible=bool(self._doing) and not self._stages)
 
 
 class _BarStage:
-    def __init__(self, progress: Progress, task: TaskID) -> None:
-        self._progress, self._task = progress, task
+    def __init__(self, progress: Progress, task: TaskID, count: Callable[[int], None]) -> None:
+        self._progress, self._task, self._count = progress, task, count
 
     def advance(self, amount: int, note: str = "") -> None:
         self._progress.update(self._task, advance=amount, note=note)
 
     def __enter__(self) -> Self:
+        self._count(1)
         return self
 
     def __exit__(
@@ -76,6 +85,7 @@ class _BarStage:
     ) -> None:
         self._progress.update(self._task, note="" if kind is None else "stopped")
         self._progress.stop_task(self._task)
+        self._count(-1)
 
 
 class _BarColumn(ProgressColumn):

@@ -46,7 +46,8 @@ def command(ctx: click.Context, path: str, deep: bool, as_json: bool) -> None:
 
 def _show(check: Check) -> None:
     if check.ok:
-        output.say(f"  ok     {check.what}")
+        figures = "" if check.within is None else f": {check.found}, recorded {check.expected}"
+        output.say(f"  ok     {check.what}{figures}")
         return
     output.say(f"  WRONG  {check.what}")
     output.say(f"         recorded: {check.expected}")

@@ -39,13 +39,13 @@ class TokenDifference:
     def sentence(self) -> str:
         if self.prefix_differs:
             return (
-                f"Before a text the original puts the tokens {list(self.original_ids)}, the candidate "
-                f"{list(self.candidate_ids)}."
+                f"Before a text the original puts the tokens {list(self.original_ids)}, the quantized "
+                f"model {list(self.candidate_ids)}."
             )
         return (
             f"They part at token {self.position:,}, after {self.before!r}: the original reads "
-            f"{_shown(self.original_ids, self.original_pieces)}, the candidate "
-            f"{_shown(self.candidate_ids, self.candidate_pieces)}."
+            f"{_shown(self.original_ids, self.original_pieces)}, the quantized "
+            f"model {_shown(self.candidate_ids, self.candidate_pieces)}."
         )
 
 

@@ -82,11 +82,17 @@ def read_member(archive: Path, dataset: Dataset) -> str:
 
 
 def _fetch(dataset: Dataset) -> Path:
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 
+    repo, file, revision = dataset.repo_id, dataset.file, dataset.revision
+    kept = try_to_load_from_cache(repo, file, repo_type="dataset", revision=revision)
+    if isinstance(kept, str):
+        return Path(kept)
     try:
-        with hub_errors(Source(text=dataset.repo_id, kind="hub", repo_id=dataset.repo_id, revision=dataset.revision)):
-            found = hf_hub_download(dataset.repo_id, dataset.file, repo_type="dataset", revision=dataset.revision)
+        with hub_errors(Source(text=repo, kind="hub", repo_id=repo, revision=revision)):
+            # Asked once by ourselves: where there is no network, the download tries for half a minute.
+            get_hf_file_metadata(hf_hub_url(repo, file, repo_type="dataset", revision=revision))
+            found = hf_hub_download(repo, file, repo_type="dataset", revision=revision)
     except NotCached as error:
         raise NotCached(
             f"The dataset file {dataset.file} is not in the cache.",

@@ -60,5 +60,5 @@ def _template_difference(job: ValidateJob) -> ReadingDifference | None:
     """Where the models' prompts part, for the first of many kinds of conversation for which they do."""
     if job.original is None or job.original.chat_template == job.candidate.chat_template:
         return None
-    sessions = {"the original": job.original, "the candidate": job.candidate}
+    sessions = {"the original": job.original, "the quantized model": job.candidate}
     return next(iter(compare_prompts(sessions, conversations())), None)

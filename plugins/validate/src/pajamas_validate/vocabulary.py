@@ -38,9 +38,9 @@ def vocabulary_difference(original: Session, candidate: Session) -> VocabularyDi
         for token in ids:
             mine, other = candidate.detokenize([token]), original.detokenize([token])
             if mine != other:
-                sentence = f"Token {token:,} is {other!r} for the original and {mine!r} for the candidate."
+                sentence = f"Token {token:,} is {other!r} for the original and {mine!r} for the quantized model."
                 return VocabularyDifference(position=token, sentence=sentence)
-    for difference in compare_tokens({"the original": original, "the candidate": candidate}, texts()):
+    for difference in compare_tokens({"the original": original, "the quantized model": candidate}, texts()):
         return VocabularyDifference(position=difference.position, sentence=difference.sentence)
     return None
 

@@ -36,7 +36,7 @@ _POINTS = 48
 def divergence(scores: Scores) -> str | None:
     """How the KL divergence is distributed over tokens, on a logarithmic scale; None without an original.
 
-    Infinite ones (tokens that the candidate holds for impossible) have no place on it and are left out.
+    Infinite ones (tokens that the quantized model holds for impossible) have no place on it and are left out.
     """
     if scores.divergence is None:
         return None
@@ -45,13 +45,15 @@ def divergence(scores: Scores) -> str | None:
         return None
     figure, axes = _figure()
     edges = np.logspace(np.log10(values.min()), np.log10(max(values.max(), values.min() * 10)), 60)
-    axes.hist(values, bins=list(edges), color=_BLUE)
+    counts, *_ = axes.hist(values, bins=list(edges), color=_BLUE)
+    axes.set_ylim(top=1.2 * float(np.max(counts)))  # room for the labels over the bars
     axes.set_xscale("log")
-    for row, (name, at) in enumerate((("mean", float(values.mean())), ("99 %", float(np.quantile(values, 0.99))))):
+    marks = (("mean", float(values.mean()), -4, "right"), ("99 %", float(np.quantile(values, 0.99)), 4, "left"))
+    for name, at, beside, side in marks:
         axes.axvline(at, color=_ORANGE, linewidth=1.2)
         axes.annotate(
-            f"{name} {at:.3g}", (at, 1.0), xycoords=("data", "axes fraction"), xytext=(4, -10 - 12 * row),
-            textcoords="offset points", color=_ORANGE, fontsize=9,
+            f"{name} {at:.3g}", (at, 1.0), xycoords=("data", "axes fraction"), textcoords="offset points",
+            xytext=(beside, -10), ha=side, color=_ORANGE, fontsize=9,
         )  # fmt: skip
     axes.set_xlabel("KL divergence of a token (nats)")
     axes.set_ylabel("tokens")
@@ -71,7 +73,7 @@ def loss_by_position(scores: Scores) -> str:
 
 
 def perplexity_by_window(scores: Scores) -> str:
-    """Each window's perplexity: candidate against original as points, or along the text without an original."""
+    """Each window's perplexity: quantized against original as points, or along the text without an original."""
     figure, axes = _figure()
     candidate = _shown(np.exp(-scores.logprobs.astype(np.float64).mean(axis=1)))
     if scores.original_logprobs is None:
@@ -93,9 +95,9 @@ def perplexity_by_window(scores: Scores) -> str:
         axis.set_minor_formatter("{x:g}")
         axis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
     axes.set_xlabel("original's perplexity")
-    axes.set_ylabel("candidate's perplexity")
+    axes.set_ylabel("quantized model's perplexity")
     axes.legend()
-    return _svg(figure, "Perplexity of each window, original against candidate")
+    return _svg(figure, "Perplexity of each window, original against quantized")
 
 
 def _finite(values: NDArray[Any]) -> NDArray[np.float64]:
@@ -108,7 +110,7 @@ def _shown(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _both(scores: Scores) -> list[tuple[NDArray[np.float32], str, str]]:
-    found = [(scores.logprobs, _BLUE, "candidate")]
+    found = [(scores.logprobs, _BLUE, "quantized")]
     if scores.original_logprobs is not None:
         found.insert(0, (scores.original_logprobs, _ORANGE, "original"))
     return found
