@@ -21,7 +21,7 @@ from pajamas_mlx.quantize.task import Probe
 
 _BLOCK = 64
 """Neighbouring tokens are alike: their mean is one value of the sample whose standard error is taken."""
-_LOGITS = 1 << 24
+_LOGITS = 1 << 23
 """That are computed together."""
 _WEIGHTS = 1 << 20
 """Likewise."""
@@ -54,7 +54,7 @@ class Original:
 
         stream = Stream(self.source, change=change, done=done)
         hidden = [_second_half(stream.run(batch)) for batch in self.batches]
-        original, candidate = Tail(self.source, head), Tail(self.source, head, change)
+        candidate, original = Tail(self.source, head, change), Tail(self.source, head)
         divergences: list[float] = []
         losses: list[float] = []
         for batch, before, after in zip(self.batches, self.activations.hidden, hidden, strict=True):

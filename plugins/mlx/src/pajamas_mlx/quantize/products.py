@@ -9,6 +9,9 @@ import mlx.core as mx  # noqa: TID253  # a module of the child process
 import mlx.nn as nn  # noqa: TID253  # a module of the child process
 import numpy as np
 
+_WEIGHTS = 1 << 23
+"""That are widened together."""
+
 Answer = Callable[..., Any]
 """Of a layer, from the layer itself and what its own method takes."""
 
@@ -24,8 +27,12 @@ def as_linear(kind: type) -> Answer:
 
 
 def _linear(layer: Any, inputs: Any) -> Any:
-    if inputs.dtype != mx.float32 or layer.weight.dtype != mx.float32:
+    if inputs.dtype != mx.float32:
         result = inputs @ layer.weight.T
     else:
-        result = mx.array(np.asarray(inputs) @ np.asarray(layer.weight).T)
+        # The output layer stays in 16 bits, and is widened in parts.
+        rows, weight = np.asarray(inputs), layer.weight
+        step = len(weight) if weight.dtype == mx.float32 else max(1, _WEIGHTS // weight.shape[-1])
+        blocks = (weight[begin : begin + step].astype(mx.float32) for begin in range(0, len(weight), step))
+        result = mx.array(np.concatenate([rows @ np.asarray(block).T for block in blocks], axis=-1))
     return result + layer.bias if "bias" in layer else result

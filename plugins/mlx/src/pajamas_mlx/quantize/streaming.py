@@ -120,7 +120,7 @@ class Tail:
         self._model = source.open().model
         self._rows: Any = None
         module = dict(layers(self._model))[head]
-        module.weight = source.cast(change(head, source.weights()[head]))
+        module.weight = change(head, source.weights()[head])
         mx.eval(module.weight)
         kind = type(module)
         tied = isinstance(module, nn.Embedding)
