@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         ReportJob,
         Session,
         ValidateJob,
+        ValidationPlan,
     )
 
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -160,6 +161,20 @@ def validation_metrics() -> Mapping[str, str] | None:
         @hookimpl
         def validation_metrics():
             return {"perplexity": "how surprised the model is by the text"}
+    """
+
+
+@hookspec
+def check_validation(plan: ValidationPlan) -> None:
+    """Refuse early what `validate` would refuse anyway, and fetch what it needs from elsewhere.
+
+    Called before a validation loads a model, and before a conversion that is to be measured: both may take hours. On
+    every plugin; what one raises is what the user is told.
+
+    :param plan: what was asked for, not checked yet. Raise `UsageError` for options that you do not understand only if
+        one of `plan.metrics` is yours.
+
+    Return None. What cannot be known yet is left to `validate`.
     """
 
 

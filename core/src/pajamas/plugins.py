@@ -19,7 +19,7 @@ from pajamas.plugin_import import check_claims
 from pajamas.plugin_loader import PluginLoader
 
 if TYPE_CHECKING:
-    from pajamas.types import Finding, ReportJob, ValidateJob
+    from pajamas.types import Finding, ReportJob, ValidateJob, ValidationPlan
 
 trace_log = logging.getLogger("pajamas.trace")
 """Which hooks are called with what; a level of its own decides whether it is heard."""
@@ -105,6 +105,16 @@ class PluginHost(PluginLoader):
                     )
                 found[metric] = (line, name)
         return {metric: line for metric, (line, _) in sorted(found.items())}
+
+    def check_validation(self, plan: ValidationPlan) -> None:
+        """Let every plugin refuse what it would not measure.
+
+        Raises:
+            PajamasError: what one refuses.
+            PluginError: one fails otherwise than on purpose; it is named.
+        """
+        self.prepare("check_validation")
+        call(self.manager.hook.check_validation, self.label, plan=plan)
 
     def validate(self, job: ValidateJob) -> list[Finding]:
         """What every plugin finds.

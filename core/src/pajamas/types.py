@@ -17,7 +17,7 @@ from pajamas.features import Feature
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.requests import GenerateRequest, Message, Mode, Sampling
 from pajamas.session import MemoryUse, Session
-from pajamas.validation import Finding, ReportJob, ValidateJob
+from pajamas.validation import Finding, ReportJob, ValidateJob, ValidationPlan
 
 if TYPE_CHECKING:
     from pajamas.modelfiles import ModelFiles
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Architecture", "Artifact", "BackendInfo", "Chunk", "Feature", "Finding", "FinishReason", "GenerateRequest",
     "LoadOptions", "MemoryUse", "Message", "Mode", "QuantizeJob", "ReportJob", "Sampling", "Session", "TensorInfo",
-    "TokenLogprob", "ToolCall", "Usage", "ValidateJob",
+    "TokenLogprob", "ToolCall", "Usage", "ValidateJob", "ValidationPlan",
 ]  # fmt: skip
 
 

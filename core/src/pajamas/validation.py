@@ -17,6 +17,24 @@ if TYPE_CHECKING:
 
 
 @frozen(kw_only=True)
+class ValidationPlan:
+    """A validation as it was asked for, before anything is loaded."""
+
+    metrics: tuple[str, ...]
+    """Those that were asked for."""
+    options: Mapping[str, Any] = field(factory=dict)
+    """As `ValidateJob.options`."""
+    text: str | Path | None = None
+    """The text to measure on, or its file; None is the metric's own."""
+    needs_text: bool = False
+    """It is certain that the models bring none along, and none was named."""
+    has_original: bool = False
+    """An original was named; else the candidate's receipt may name one."""
+    report: Path | None = None
+    """As `ValidateJob.report`."""
+
+
+@frozen(kw_only=True)
 class ValidateJob:
     """A candidate against its original, both loaded."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from pajamas.errors import ModelFileError, PajamasError
+import pajamas
+from pajamas.errors import ModelFileError, PajamasError, UsageError
 from pajamas_validate.command import command
 
 
@@ -62,6 +63,25 @@ def test_a_wrong_option_is_named(candidate, tmp_path, monkeypatch, arguments, sa
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00\x01" * 20)
 
     assert said in refusal(candidate, *arguments)
+
+
+def test_the_library_refuses_before_it_loads_too(candidate):
+    with pytest.raises(UsageError, match="no profile 'best'"):
+        pajamas.run("validate", quantized=candidate, alone=True, text="a text", options={"profile": "best"})
+
+
+def test_a_conversion_that_is_to_be_measured_is_refused_before_the_work(tmp_path):
+    with pytest.raises(UsageError, match="0 windows make no sense"):
+        pajamas.run(
+            "convert",
+            model="tiny",
+            output=tmp_path / "out",
+            precision="q8_0",
+            validate=True,
+            validation={"options": {"windows": 0}},
+        )
+
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_text_that_is_taken_where_none_is_named_is_fetched_first(candidate, tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from pajamas.operations.validating import choose_metrics, read_text, validate
 from pajamas.plugins import PluginHost
 from pajamas.progress import Progress
 from pajamas.text_overlap import LinePrint
+from pajamas.types import ValidationPlan
 
 if TYPE_CHECKING:
     from pajamas.operations.converting import ConvertResult
@@ -53,11 +54,14 @@ def refuse_unmeasurable(
 
     Raises:
         UsageError: a dry run, a text that cannot be read, or the calibration text as the one that judges.
+        PajamasError: what the plugins that measure refuse.
         UnsupportedFeature: no installed plugin measures anything.
     """
     if dry_run:
         raise UsageError("--validate and --dry-run contradict each other.", "Nothing is made to measure.", "")
-    choose_metrics(host, validation.get("metrics"))
+    metrics = choose_metrics(host, validation.get("metrics"))
+    plan = ValidationPlan(metrics=metrics, options=validation.get("options") or {}, text=validation.get("text"))
+    host.check_validation(plan)
     if isinstance(text := validation.get("text"), Path):
         judging = read_text(text)
         if calibration_text is not None and LinePrint.of(read_text(calibration_text)).is_mostly(judging):

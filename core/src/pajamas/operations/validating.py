@@ -10,16 +10,18 @@ from typing import Any, Unpack
 
 from attrs import evolve
 
+from pajamas import manifest
 from pajamas.artifacts import Artifact
 from pajamas.dispatch import DEVICES
 from pajamas.errors import UnsupportedFeature, UsageError
 from pajamas.keywords import LoadKeywords
 from pajamas.measurements import make_measurement, record_measurement
 from pajamas.operations.originals import find_original, is_own_source, own_text
+from pajamas.operations.resolving import resolve
 from pajamas.plugins import PluginHost
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.runtime import Runtime
-from pajamas.validation import ReportJob, ValidateJob
+from pajamas.validation import ReportJob, ValidateJob, ValidationPlan
 from pajamas.validation import ValidationResult as ValidationResult
 
 
@@ -58,16 +60,26 @@ def validate(
         loading: fields of `types.LoadOptions`, for both.
 
     Raises:
-        UsageError: there is no such metric or option, or `alone` with an original.
+        UsageError: there is no such metric or option, or `alone` with an original; plugins refuse what they can before
+            anything is loaded.
         UnsupportedFeature: no installed plugin measures anything.
         PluginConflict: two plugins claim one metric.
         PajamasError: what loading and the plugins that measure raise.
     """
     host = host or PluginHost()
     chosen = choose_metrics(host, metrics)
-    text_name, content = (text.name, read_text(text)) if isinstance(text, Path) else ("", text)
     if alone and original is not None:
         raise UsageError("The candidate cannot be measured alone and against an original.", "", "Leave one out.")
+    plan = ValidationPlan(
+        metrics=chosen,
+        options=options or {},
+        text=text,
+        needs_text=text is None and _brings_no_text(host, quantized, original),
+        has_original=original is not None,
+        report=report,
+    )
+    host.check_validation(plan)
+    text_name, content = (text.name, read_text(text)) if isinstance(text, Path) else ("", text)
     request = _request(metrics, text, options, backend, original_backend, loading)
     shared = backend if backend in DEVICES else None
     with ExitStack() as stack:
@@ -115,6 +127,17 @@ def validate(
         )
         result = evolve(result, reports=tuple(host.report(job_of_report)))
     return result
+
+
+def _brings_no_text(host: PluginHost, candidate: str | Path, original: str | Path | None) -> bool:
+    """Whether it is certain, as far as the models lie here, that neither has a text of its own to be judged by."""
+    path = resolve(host, candidate).path
+    if path is None:
+        return False
+    paths = [path]
+    if (path / manifest.FILE_NAME).is_file():
+        paths = [path / receipt.path for receipt in manifest.read(path).artifacts]
+    return all(own_text(host, original, Artifact(path=one, format="")) is None for one in paths)
 
 
 def _takes(host: PluginHost, engine: str, artifact: Artifact) -> bool:

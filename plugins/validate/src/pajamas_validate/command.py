@@ -24,7 +24,6 @@ from pajamas.errors import UsageError
 from pajamas.operations.validating import choose_metrics
 from pajamas_validate.equivalence.command import compare
 from pajamas_validate.hooks import KLD, PERPLEXITY
-from pajamas_validate.precheck import check_early
 
 _ANSWERS = 8192
 """Tokens of context that a session has by default, for metrics that generate."""
@@ -114,7 +113,6 @@ def command(
         loading["context_length"] = context  # nothing but windows is computed, or they are longer than answers
     given = {"context": context} | {name: value for name, value in options.items() if value is not None}
     with progress(keep=False, doing="Loading") as shown:
-        check_early(host, given, chosen, quantized, original=original, text=text, report=report)
         result = run(
             "validate",
             quantized=quantized,

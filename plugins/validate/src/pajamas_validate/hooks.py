@@ -9,7 +9,7 @@ from pajamas.hookspecs import hookimpl
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pajamas.types import Finding, ReportJob, ValidateJob
+    from pajamas.types import Finding, ReportJob, ValidateJob, ValidationPlan
 
 PERPLEXITY, KLD, SAMPLES = "perplexity", "kld", "samples"
 
@@ -21,6 +21,14 @@ def validation_metrics() -> dict[str, str]:
         KLD: "KL divergence from the original, token by token, and how often both rank the same token first",
         SAMPLES: "answers to a suite of prompts, greedy, beside the original's, and what is wrong with them",
     }
+
+
+@hookimpl
+def check_validation(plan: ValidationPlan) -> None:
+    if {PERPLEXITY, KLD, SAMPLES} & set(plan.metrics):
+        from pajamas_validate.precheck import check_early
+
+        check_early(plan)
 
 
 @hookimpl

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pajamas.errors import UsageError
 from pajamas_validate.hooks import KLD, PERPLEXITY, SAMPLES
 
 if TYPE_CHECKING:
-    from pajamas.plugins import PluginHost
+    from pajamas.types import ValidationPlan
     from pajamas_validate.settings import Settings
 
 
-def check_early(
-    host: PluginHost,
-    options: Mapping[str, Any],
-    metrics: Collection[str],
-    candidate: str,
-    *,
-    original: str | None,
-    text: Path | None,
-    report: Path | None,
-) -> None:
+def check_early(plan: ValidationPlan) -> None:
     """Refuse what the validation would refuse after loading, and fetch the dataset that it needs.
 
     Raises:
@@ -35,22 +25,22 @@ def check_early(
     """
     from pajamas_validate.settings import read_settings
 
-    settings = read_settings(options)
-    if report is not None:
-        _check_place(report)
+    settings = read_settings(plan.options)
+    if plan.report is not None:
+        _check_place(plan.report)
     if settings.save_reference is not None:
         _check_place(settings.save_reference.parent, made=True)
         if settings.save_reference.is_dir():
             raise UsageError(f"{settings.save_reference} is a folder.", "A reference is one file.", "Name a file.")
-    if SAMPLES in metrics and settings.suite is not None:
+    if SAMPLES in plan.metrics and settings.suite is not None:
         from pajamas_validate.suite import named_suite
 
         named_suite(settings.suite)
-    if {PERPLEXITY, KLD} & set(metrics):
-        _check_text(host, settings, candidate, original, text)
+    if {PERPLEXITY, KLD} & set(plan.metrics):
+        _check_text(plan, settings)
 
 
-def _check_text(host: PluginHost, settings: Settings, candidate: str, original: str | None, text: Path | None) -> None:
+def _check_text(plan: ValidationPlan, settings: Settings) -> None:
     from pajamas.operations.validating import read_text
     from pajamas_validate.datasets import read_dataset
     from pajamas_validate.reference_file import open_reference, refuse_other
@@ -58,32 +48,16 @@ def _check_text(host: PluginHost, settings: Settings, candidate: str, original: 
     from pajamas_validate.windows import check_shape
 
     check_shape(settings.context, settings.windows)
-    refuse_two(text, settings.dataset)
+    refuse_two(plan.text, settings.dataset)
     if settings.reference is not None:
-        refuse_other(original, settings.save_reference)
+        refuse_other(plan.has_original or None, settings.save_reference)
         open_reference(settings.reference)
-    if text is not None:
-        read_text(text)
+    if isinstance(plan.text, Path):
+        read_text(plan.text)
     elif settings.dataset is not None:
         read_dataset(settings.dataset)
-    elif _brings_no_text(host, candidate, original):
+    elif plan.needs_text:
         read_dataset(USUAL)
-
-
-def _brings_no_text(host: PluginHost, candidate: str, original: str | None) -> bool:
-    """Whether it is certain, as far as the models lie here, that neither has a text of its own to be judged by."""
-    from pajamas import manifest
-    from pajamas.operations.originals import own_text
-    from pajamas.operations.resolving import resolve
-    from pajamas.types import Artifact
-
-    path = resolve(host, candidate).path
-    if path is None:
-        return False
-    paths = [path]
-    if (path / manifest.FILE_NAME).is_file():
-        paths = [path / receipt.path for receipt in manifest.read(path).artifacts]
-    return all(own_text(host, original, Artifact(path=one, format="")) is None for one in paths)
 
 
 def _check_place(folder: Path, *, made: bool = False) -> None:
