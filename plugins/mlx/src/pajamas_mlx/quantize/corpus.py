@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from importlib.resources import files
 from typing import Any
 
@@ -12,6 +11,7 @@ from attrs import frozen
 
 from pajamas.errors import ModelFileError, UsageError
 from pajamas.model_texts import EVALUATION
+from pajamas.text_overlap import LinePrint, long_lines, mostly_same
 from pajamas.types import QuantizeJob
 
 CALIBRATION = "calibration.jsonl"
@@ -19,8 +19,6 @@ GENERAL = "general.txt"
 """A text of many kinds that comes with this plugin."""
 SAMPLES = 128
 _SAMPLE = 2048  # characters of plain text: about 512 tokens
-_LONG = 24  # characters: shorter lines are said in every text
-_TOO_MUCH = 0.5
 
 
 @frozen(kw_only=True)
@@ -34,6 +32,7 @@ class Corpus:
         return {
             "corpus": self.name,
             "corpus_sha256": hashlib.sha256(self.text.encode()).hexdigest(),
+            "corpus_lines": LinePrint.of(self.text).record(),
             "samples": self.samples,
         }
 
@@ -103,16 +102,12 @@ def _contents(conversation: Any) -> str:
 
 
 def _refuse_evaluation(name: str, text: str, evaluation: str) -> None:
-    judged, given = _long_lines(evaluation.splitlines()), _long_lines(text.splitlines())
+    judged, given = long_lines(evaluation), long_lines(text)
     shared = len(judged & given)
-    if shared > _TOO_MUCH * min(len(judged), len(given)):
+    if mostly_same(shared, len(judged), len(given)):
         raise UsageError(
             f"{name} cannot be calibrated with: it is the evaluation text, or holds it.",
             f"{shared} of its {len(given)} lines stand in the model's {EVALUATION}. A model that is calibrated with "
             "the text that judges it looks better than it is.",
             "Give another text.",
         )
-
-
-def _long_lines(lines: Iterable[str]) -> set[str]:
-    return {line.strip() for line in lines if len(line.strip()) >= _LONG}
