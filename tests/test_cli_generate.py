@@ -37,7 +37,13 @@ def test_the_line_of_the_first_description_works_as_written(cli_home, tiny_gguf)
     assert done.returncode == 0
     assert done.stdout.strip()
     assert b"tokens at" in done.stderr
-    assert b"compute" in done.stderr and b"compute" not in done.stdout
+
+
+def test_reasoning_goes_to_standard_error(generate):
+    done = generate("--mode", "thinking", "--temperature", "0", QUESTION)
+
+    assert done.stdout == b"2 + 2 = 4.\n"
+    assert b"compute" in done.stderr
 
 
 def test_standard_output_has_the_answer_and_nothing_else(generate):
