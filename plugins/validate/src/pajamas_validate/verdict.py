@@ -22,9 +22,6 @@ from pajamas_validate.statistics import Comparison
 
 Status = Literal["pass", "fail", "unresolved", "measured"]
 
-MAX_DIVERGENCE = {"balanced": 0.10, "ultra": 0.25, "hq": 0.02}
-"""Largest accepted mean KL divergence from the 16-bit original, in nats, by profile."""
-
 _MOST_WINDOWS = 1_000_000
 """More than any text has: a difference that would need them is not resolved by more windows."""
 
@@ -52,7 +49,7 @@ class Thresholds:
                 raise UsageError(f"A threshold of {value} for the {name} makes no sense.", "", "Give a number from 0.")
         return cls(
             increase=increase if increase is not None else profile.threshold if profile else None,
-            divergence=divergence if divergence is not None else MAX_DIVERGENCE.get(profile.name) if profile else None,
+            divergence=divergence if divergence is not None else profile.divergence if profile else None,
         )
 
 
