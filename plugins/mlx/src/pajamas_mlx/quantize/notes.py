@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -61,10 +62,9 @@ def listed(raised: Mapping[str, int]) -> str:
     kinds: dict[tuple[int, str], list[str]] = {}
     for path, bits in raised.items():
         parts = path.split(".")
-        numbers = [part for part in parts if part.isdigit()]
-        last = parts.index(numbers[-1]) if numbers else -1
-        kind = ".".join(parts[last + 1 :]) if numbers else path
-        kinds.setdefault((bits, kind), []).extend(numbers[-1:])
+        number = next((part for part in parts if part.isdigit()), None)
+        kind = path if number is None else ".".join(parts[parts.index(number) + 1 :])
+        kinds.setdefault((bits, kind), []).extend([] if number is None else [number])
     by_bits: dict[int, list[str]] = {}
     for (bits, kind), numbers in sorted(kinds.items()):
         by_bits.setdefault(bits, []).append(f"{kind} of {_ranges(numbers)}" if numbers else kind)
@@ -126,7 +126,9 @@ def details(job: QuantizeJob, recipe: Recipe, corpus: Corpus | None, result: Res
             quantization["target_bpw"] = recipe.target_bpw
     calibration = {"calibration": {**corpus.record, "tokens": result.tokens}} if corpus and result.tokens else {}
     limits = {"max_increase": job.max_increase, "max_divergence": job.max_divergence}
-    estimate = {"enough": result.enough, **limits, "tokens": result.probe_tokens, "probes": result.probes}
+    # JSON knows no infinity.
+    probes = [{key: value if math.isfinite(value) else None for key, value in probe.items()} for probe in result.probes]
+    estimate = {"enough": result.enough, **limits, "tokens": result.probe_tokens, "probes": probes}
     return {
         "engine": {"name": "MLX", **result.versions},
         "dtype": result.dtype,
