@@ -81,7 +81,8 @@ def test_a_dataset(folder, monkeypatch):
     text = folder / "wiki.test.raw"
     text.write_text("\n".join(OTHERS))
     made = convert(folder / "dataset", calibration_text=text, calibration_samples=3)
-    monkeypatch.setattr("pajamas_validate.texts.read_dataset", lambda name: "\n".join(OTHERS))
+    for module in ("datasets", "texts"):
+        monkeypatch.setattr(f"pajamas_validate.{module}.read_dataset", lambda name: "\n".join(OTHERS))
 
     with pytest.raises(UsageError, match="wikitext2 cannot judge"):
         pajamas.run("validate", quantized=made, alone=True, metrics="perplexity", options={"dataset": "wikitext2"})
