@@ -57,7 +57,8 @@ def context_warning(architecture: Architecture, asked: int | None, path: Path) -
     scaled = f" Its authors name {further:,} with a rope scaling, which this file lacks." if further >= asked else ""
     return (
         f"A context of {asked:,} tokens is longer than {path.name} was trained for, {longest:,}: beyond that its "
-        f"answers fall apart.{scaled} Use --context {longest}, or convert the model with rope_scaling set in its config.json."
+        f"answers fall apart.{scaled} Use --context {longest}, or convert the model with rope_scaling set in its "
+        "config.json."
     )
 
 
