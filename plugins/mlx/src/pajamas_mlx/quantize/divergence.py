@@ -7,6 +7,7 @@ half a window before it.
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -62,6 +63,8 @@ class Original:
                 divergence, loss = _compare(original, candidate, ones, others, ids[-len(ones) :])
                 divergences += divergence
                 losses += loss
+        del candidate, original
+        gc.collect()  # their modules and the classes of these refer to each other
         return _probe(divergences, losses)
 
 
