@@ -102,7 +102,10 @@ class Session(Protocol):
         ...
 
     def score(self, token_ids: list[int], first: int = 0) -> Iterator[NDArray[np.float32]]:
-        """Blocks of next-token log-probabilities for positions `first` on: float32, [rows, n_vocab], normalised."""
+        """Blocks of next-token log-probabilities for positions `first` on: float32, [rows, n_vocab], normalised.
+
+        A block is the caller's to keep: it does not change when the next one is asked for.
+        """
         ...
 
     def embed(self, texts: list[str]) -> NDArray[np.float32]:
