@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -65,9 +66,9 @@ def show_error(error: PajamasError) -> None:
     """What, why and what to do: a line each."""
     # Styled by itself: this runs after click's context, which knows of NO_COLOR, is gone.
     click.secho("Error: ", fg="red", bold=True, nl=False, err=True, color=color())
-    say_field("", _sentence(error.what), err=True, taken=len("Error: "))
+    say_field("", _one_line(error.what), err=True, taken=len("Error: "))
     if error.why:
-        say_field("Why: ", _sentence(error.why), indent=2, err=True)
+        say_field("Why: ", _one_line(error.why), indent=2, err=True)
     if error.fix:
         say_field("Do:  ", _one_line(error.fix), indent=2, err=True)
 
@@ -78,16 +79,8 @@ def color() -> bool | None:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _sentence(text: str) -> str:
-    """One line with a capital and a full stop; a path or a name that is not all letters stays as it is."""
-    words = text.split()
-    if words and words[0].isalpha() and not os.path.lexists(words[0]):
-        words[0] = words[0][0].upper() + words[0][1:]
-    line = " ".join(words)
-    return f"{line}." if words and words[-1].strip("()").isalnum() else line
+    """Nothing but line breaks is changed: a text may begin with a path, and hold paths with two spaces in a row."""
+    return re.sub(r"\s*[\r\n]+\s*", " ", text.strip())
 
 
 def print_json(record: Any) -> None:
