@@ -51,12 +51,12 @@ def test_what_is_written_is_read(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["manifest.json"]
 
 
-def test_a_second_receipt_is_added_and_one_of_the_same_path_replaced():
+def test_a_second_receipt_is_added_and_one_of_the_same_path_replaced_in_place():
     first, other, again = receipt(), receipt("gguf/x-q6_k.gguf", "Q6_K"), receipt(scheme="Q4_K_S")
 
     found = Manifest(name="x").with_receipt(first).with_receipt(other).with_receipt(again)
 
-    assert [item.scheme for item in found.artifacts] == ["Q6_K", "Q4_K_S"]
+    assert [item.scheme for item in found.artifacts] == ["Q4_K_S", "Q6_K"]
 
 
 def test_fields_of_a_later_version_are_ignored(tmp_path):

@@ -120,9 +120,9 @@ class Manifest:
     artifacts: tuple[Receipt, ...] = ()
 
     def with_receipt(self, receipt: Receipt) -> Manifest:
-        """Replaces an earlier receipt of the same path."""
-        others = tuple(other for other in self.artifacts if other.path != receipt.path)
-        return evolve(self, artifacts=(*others, receipt))
+        """In the place of an earlier receipt of the same path, else at the end."""
+        by_path = {other.path: other for other in self.artifacts} | {receipt.path: receipt}
+        return evolve(self, artifacts=tuple(by_path.values()))
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -212,14 +213,16 @@ def _of_receipts(
     *,
     asked: str,
 ) -> Selection:
-    """The one artifact that a backend here serves; two of one format are for the person to choose from."""
+    """The one artifact that a backend here serves, of several formats GGUF first, then in order of name, whatever the
+    order of the receipts; two of one format are for the person to choose from."""
     if source.quant:
         found = [(path, receipt) for path, receipt in receipts if is_scheme(receipt, source.quant)]
         if not found:
             raise no_such_artifact(host, asked, source, receipts)
         receipts = found
     refusals: list[PajamasError] = []
-    for format in dict.fromkeys(receipt.format for _, receipt in receipts):
+    formats = sorted({receipt.format for _, receipt in receipts}, key=lambda name: (name != "gguf", name))
+    for format in formats:
         try:
             choice = choose(host, format, backend, needs)
         except (Unsupported, EngineMissing, PluginError) as error:
@@ -229,6 +232,10 @@ def _of_receipts(
         if len(found) > 1:
             raise _several(asked, format, found)
         path, receipt = found[0]
+        if len(formats) > 1:
+            passed = tuple(error.what for error in refusals)
+            reason = f"{asked} has artifacts in {' and '.join(formats)}: {format} is the first of them that is served."
+            choice = evolve(choice, reasons=(*passed, reason, *choice.reasons))
         artifact = Artifact(path=path, format=format, scheme=receipt.scheme, size=receipt.size)
         return Selection(artifact=artifact, choice=choice)
     if not refusals:
@@ -240,7 +247,7 @@ def _of_receipts(
     raise UnsupportedModel(
         f"{asked!r} was not converted for backend {backend!r} yet.",
         f"There is: {', '.join(f'{receipt.format} {receipt.scheme}' for _, receipt in receipts)}.",
-        f"pajamas convert --model {model} --formats {made}   (then run this command again)",
+        f"pajamas convert --model {shlex.quote(model)} --formats {made}   (then run this command again)",
     ) from refusals[0]
 
 
@@ -268,7 +275,7 @@ def _choose_or_convert(
         raise UnsupportedModel(
             f"{model!r} is a Hugging Face model, and must be converted first.",
             f"Backend {named!r} does not load it as it is.",
-            f"pajamas convert --model {model} --formats {made}   (then run this command again)",
+            f"pajamas convert --model {shlex.quote(model)} --formats {made}   (then run this command again)",
         ) from error
 
 
