@@ -134,7 +134,7 @@ def _brings_no_text(host: PluginHost, candidate: str | Path, original: str | Pat
     path = resolve(host, candidate).path
     if path is None:
         return False
-    paths = [path]
+    paths = [path, *path.glob("*.gguf")]  # the format's folder of those that `convert` writes
     if (path / manifest.FILE_NAME).is_file():
         paths = [path / receipt.path for receipt in manifest.read(path).artifacts]
     return all(own_text(host, original, Artifact(path=one, format="")) is None for one in paths)
