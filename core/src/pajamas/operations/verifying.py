@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import shlex
 from collections import Counter
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pajamas.errors import ModelNotFound, PajamasError, UsageError
 from pajamas.manifest import Receipt
 from pajamas.modelfiles import LocalFiles
 from pajamas.operations.check import Check
+from pajamas.operations.converted import is_scheme, no_such_artifact, receipts_of
 from pajamas.operations.remeasuring import remeasure
 from pajamas.operations.resolving import resolve
 from pajamas.plugins import PluginHost
@@ -42,7 +44,7 @@ def verify(
 
     Args:
         path: an artifact, a folder that `convert` wrote, or its manifest; or the name of a model, which means all that
-            was made from it in the model store (of one scheme, as in "tiny:q8_0").
+            was made from it in the model store. After a name or a folder, ":q8_0" means those of one scheme.
         deep: measure the quality again too, as the receipt says that it was measured, and compare.
 
     Raises:
@@ -60,7 +62,7 @@ def verify(
         raise UsageError(
             f"The quality of {path} was never measured.",
             "There is nothing to hold a new measurement against.",
-            f"Measure it: pajamas validate --quantized {path}",
+            f"Measure it: pajamas validate --quantized {shlex.quote(str(path))}",
         )
     for folder, receipt in found:
         held = _check(folder, receipt, progress)
@@ -72,10 +74,14 @@ def verify(
 
 def _named(name: str, host: PluginHost) -> list[tuple[Path, Receipt]]:
     source = resolve(host, name)
+    if source.path is not None and (source.path / manifest.FILE_NAME).is_file():
+        there = receipts_of(source)
+        found = [(source.path, receipt) for _, receipt in there if is_scheme(receipt, source.quant or "")]
+        if not found:
+            raise no_such_artifact(host, name, source, there)
+        return found
     made = [
-        path
-        for path, receipt in store.artifacts_of(source)
-        if source.quant is None or (receipt.scheme or "").lower() == source.quant.lower()
+        path for path, receipt in store.artifacts_of(source) if source.quant is None or is_scheme(receipt, source.quant)
     ]
     if not made:
         raise ModelNotFound(

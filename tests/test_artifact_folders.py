@@ -1,0 +1,66 @@
+"""A folder that `convert` has written, with two formats in it: what it means, and what is said when a part is gone."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+
+import pytest
+from attrs import evolve
+
+import pajamas
+from pajamas import manifest
+from pajamas.errors import ModelNotFound
+from pajamas.operations.loading import select
+
+QUICK = {"metrics": "perplexity", "options": {"windows": 1}}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A copy of `tiny`, and Q4_K_M and MLX 4-bit of it."""
+    home = tmp_path_factory.mktemp("folders")
+    source = shutil.copytree(pajamas.run("list").aliases["tiny"], home / "source")
+    return pajamas.run("convert", model=source, output=home / "two", formats="gguf,mlx", precision="q4_k_m:4bit")
+
+
+@pytest.fixture
+def two(made, tmp_path):
+    """A copy of the folder, to be changed."""
+    return shutil.copytree(made.folder, tmp_path / "my two")
+
+
+def test_a_folder_means_the_same_artifact_after_a_measurement(two, caplog):
+    before = select(two)
+    with caplog.at_level(logging.INFO):
+        result = pajamas.run("validate", quantized=two, **QUICK)
+
+    assert result.manifest_path == two / "manifest.json"
+    assert before.artifact.format == result.artifact.format == select(two).artifact.format == "gguf"
+    assert f"{two} has artifacts in gguf and mlx: gguf is the first of them that is served." in caplog.text
+
+
+def test_gguf_comes_first_whatever_was_made_first_and_the_backend_that_is_named_decides(two):
+    found = manifest.read(two)
+    manifest.write(two, evolve(found, artifacts=found.artifacts[::-1]))
+
+    assert select(two).artifact.format == "gguf"
+    assert select(two, "mlx").artifact.format == "mlx"
+
+
+@pytest.mark.parametrize("name", ["gguf", "gguf/source-q4_k_m.gguf", ""])
+def test_the_models_own_text_is_found_from_any_name_of_an_artifact(two, monkeypatch, name):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+    result = pajamas.run("validate", quantized=two / name, **QUICK)
+
+    assert result.finding("perplexity").details["text"] == "eval.jsonl"
+
+
+def test_verify_takes_a_scheme_after_a_folder(two):
+    result = pajamas.run("verify", path=f"{two}:q4_k_m")
+
+    assert result.ok and {check.artifact for check in result.checks} == {"gguf/source-q4_k_m.gguf"}
+    with pytest.raises(ModelNotFound, match="no artifact of the scheme q6_k") as caught:
+        pajamas.run("verify", path=f"{two}:q6_k")
+    assert caught.value.why == "It has: Q4_K_M, 4bit."
