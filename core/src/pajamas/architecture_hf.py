@@ -7,17 +7,18 @@ Transformers 5 writes `dtype` and `rope_parameters` where older versions wrote `
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from attrs import evolve
 
 from pajamas.errors import ModelFileError
 from pajamas.families import FAMILIES, Family, attention_type
+from pajamas.mlx_scheme import scheme_of
 from pajamas.model_cards import card_context
 from pajamas.modelfiles import ModelFiles
 from pajamas.parameters import Counts, Dimensions, count_config, count_tensors, main_dtype, real_sizes
-from pajamas.safetensors_header import read_tensors
+from pajamas.safetensors_header import SafetensorsEntry, read_tensors
 from pajamas.types import Architecture
 
 _MAX = 1 << 48
@@ -55,7 +56,9 @@ def detect_hf(files: ModelFiles, config: Mapping[str, Any]) -> Architecture | No
             if tied is None and any(name.endswith("embed_tokens.weight") for name, _ in sizes):
                 tied = not any(name.endswith("lm_head.weight") for name, _ in sizes)
         architecture = evolve(
-            architecture, tied_embeddings=tied, dtype=main_dtype(entries) or reader.packing() or architecture.dtype
+            architecture,
+            tied_embeddings=tied,
+            dtype=main_dtype(entries) or reader.packing(entries) or architecture.dtype,
         )
     if counts is None and reader.family is not None:
         counts = _counts_of(reader, reader.family, architecture)
@@ -255,8 +258,7 @@ class _Config(_Values):
         self.values = {**self.family.defaults, **stated} if self.family else stated
         self._strict = self.family is not None
 
-    def packing(self) -> str | None:
-        """The method that packed the weights: "gptq", or "4bit" as MLX writes it."""
+    def packing(self, entries: Collection[SafetensorsEntry]) -> str | None:
+        """What packed the weights: "gptq", or a name of MLX's (`mlx_scheme.scheme_of`)."""
         method = self.inner(self.table("quantization_config") or {}).word("quant_method")
-        bits = self.inner(self.table("quantization") or {}).number("bits")
-        return method or (f"{bits}bit" if bits else None)
+        return method or scheme_of(self.table("quantization") or {}, entries)

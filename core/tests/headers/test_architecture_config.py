@@ -44,7 +44,7 @@ def _count(tensors):
     ("table", "dtype"),
     [
         ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, "gptq"),
-        ({"quantization": {"group_size": 64, "bits": 4}}, "4bit"),
+        ({"quantization": {"group_size": 64, "bits": 4}}, "4bit uniform"),
     ],
 )
 def test_packed_weights_are_counted_by_the_formula(tmp_path, write_model, table, dtype):
