@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 from pajamas.types import Artifact, Finding
 from pajamas.validation import Measured
 from pajamas_validate.findings import failed
+from pajamas_validate.likelihood import label_of
 from pajamas_validate.printing import with_lines
 
 
@@ -21,3 +25,13 @@ def test_a_figure_without_its_companion_is_shown_by_itself():
     (alone,) = with_lines([Finding(metric="samples-match", value=50.0, unit="%")])
 
     assert alone.shown == (("samples-match:", "50 %"),)
+
+
+def test_a_model_is_called_by_its_receipts_scheme(tmp_path, tiny_gguf):
+    made = tiny_gguf("q4_k_m")
+    manifest = (made.parents[1] / "manifest.json").read_text(encoding="utf-8")
+    (tmp_path / "manifest.json").write_text(manifest.replace('"Q4_K_M"', '"mixed_3_4"'), encoding="utf-8")
+    (tmp_path / "gguf").mkdir()
+    path = Path(shutil.copyfile(made, tmp_path / "gguf" / made.name))
+
+    assert label_of(None, Artifact(path=path, format="gguf")) == "mixed_3_4"

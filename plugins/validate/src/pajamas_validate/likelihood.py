@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from pajamas.types import Artifact, Session, ValidateJob
 
 
-_SHORT = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
+_SHORT = {
+    "bfloat16": "BF16", "bf16": "BF16", "float16": "F16", "f16": "F16", "float32": "F32", "f32": "F32",
+}  # fmt: skip
 
 
 @frozen(kw_only=True, eq=False)
@@ -203,8 +205,10 @@ def _original_label(job: ValidateJob, reference: Reference | None) -> str | None
 
 
 def label_of(session: Session, artifact: Artifact | None) -> str:
-    """What a model is called in a line of figures: its scheme, or the type of its weights."""
-    kind = (artifact.scheme if artifact else None) or session.architecture.dtype or session.backend
+    """What a model is called in a line of figures: its scheme, by its receipt if it has one, or its weights' type."""
+    found = manifest.find_receipt(artifact.path) if artifact is not None else None
+    scheme = found[1].scheme if found is not None else None
+    kind = scheme or (artifact.scheme if artifact else None) or session.architecture.dtype or session.backend
     return _SHORT.get(kind, kind)
 
 
