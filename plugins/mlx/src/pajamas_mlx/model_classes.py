@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from pajamas.errors import UnsupportedModel
 from pajamas_mlx import engine
 
+_FUSED = "experts.gate_up_proj"
 _BARE, _PREFIX, _HEAD = "embed_tokens.weight", "model.", "lm_head."
 
 
@@ -28,6 +30,16 @@ def classes(config: dict[str, Any]) -> tuple[type[Any], type[Any]]:
 def has_bare_names(names: Any) -> bool:
     """Whether tensors of these names lack the prefix."""
     return _BARE in names and not any(name.startswith(_PREFIX) for name in names)
+
+
+def refuse_fused_experts(origin: str, said: str) -> None:
+    """Raises UnsupportedModel if what mlx-lm has `said` of a model's weights is that it knows no such experts."""
+    if _FUSED in said:
+        raise UnsupportedModel(
+            f"mlx-lm cannot read the experts of {origin}.",
+            f"They are stored together, as {_FUSED}, and its model of this kind takes them one by one.",
+            "Save the model with its experts one by one, or use another format: --formats gguf.",
+        )
 
 
 def _prefixed(name: str) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 from attrs import frozen
 
 from pajamas.errors import UnsupportedModel
-from pajamas_mlx.model_config import missing_keys
+from pajamas_mlx.model_classes import classes, refuse_fused_experts
+from pajamas_mlx.model_config import default_keys, missing_keys
 
 _SIXTEEN_BITS = ("bfloat16", "float16")
 
@@ -39,8 +40,11 @@ def open_model(folder: Path, dtype: str | None = None) -> Opened:
     config = load_config(folder)
     kind = config.get("model_type")
     try:
-        model, config = load_model(folder, lazy=True, model_config=missing_keys(config))
+        mended = missing_keys(config)
+        mended = {**default_keys({**config, **mended}), **mended}
+        model, config = load_model(folder, lazy=True, model_config=mended, get_model_classes=classes)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, RuntimeError, NotImplementedError) as error:
+        refuse_fused_experts("this model", str(error))
         # mlx-lm's models raise whatever a config or weights of an unforeseen kind make them raise.
         if "not supported" in str(error):
             why = f"It has no model for the model type {kind!r}."

@@ -16,7 +16,7 @@ from pajamas.modelfiles import ModelFiles, read_json
 from pajamas.safetensors_header import DTYPE_BITS, SafetensorsEntry, read_tensors, weight_files
 from pajamas.types import QuantizeJob
 
-_FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
+_FLOATS = frozenset({"F32", "F16", "BF16"})
 _INTEGERS = frozenset({"I64", "I32", "BOOL"})
 """Of masks and positions, which some models keep among their weights."""
 _NATIVE = "mxfp4"
@@ -27,7 +27,7 @@ def check(job: QuantizeJob) -> tuple[dict[str, SafetensorsEntry], tuple[str, ...
     """Every tensor of the source by name, and notes.
 
     Raises:
-        UnsupportedModel: GGUF files, a model that is quantized already, or one that needs code of its own.
+        UnsupportedModel: GGUF files, a model in 64 bits or that is quantized already, or one that needs code of its own.
         ModelFileError: the files are damaged, or there are none.
     """
     config = read_json(job.files, "config.json")
@@ -44,6 +44,12 @@ def check(job: QuantizeJob) -> tuple[dict[str, SafetensorsEntry], tuple[str, ...
         raise ModelFileError(f"{job.files.origin} has no safetensors weights.", "", "Name a folder that has.")
     allowed = _FLOATS | _INTEGERS | ({"U8"} if notes else set())
     for tensor in tensors.values():
+        if tensor.dtype == "F64":
+            raise UnsupportedModel(
+                "MLX reads no tensors of the type F64.",
+                f"{tensor.name} of {job.files.origin} is one.",
+                "Save the model in 16 or 32 bits, or use another format: --formats gguf.",
+            )
         if tensor.dtype not in allowed:
             raise UnsupportedModel(
                 f"{job.files.origin} is quantized already.",

@@ -26,6 +26,7 @@ from pajamas.errors import (
 )
 from pajamas_mlx import child, engine
 from pajamas_mlx.batching.trial import computes_together
+from pajamas_mlx.model_classes import refuse_fused_experts
 from pajamas_mlx.parameters import Parameters
 from pajamas_mlx.session.facts import Facts
 
@@ -42,6 +43,7 @@ def check_once(facts: Facts, parameters: Parameters) -> bool:
 
     Raises:
         NotEnoughMemory: the weights are larger than the machine's memory.
+        UnsupportedModel: its experts are stored in a way that mlx-lm's model does not read.
         ModelFileError: the engine refuses the model, or dies of it.
         UnsupportedFeature: it cannot be computed in that type.
     """
@@ -63,6 +65,7 @@ def check_once(facts: Facts, parameters: Parameters) -> bool:
             "Leave kv_type out.",
         )
     if why:
+        refuse_fused_experts(str(facts.folder), str(why))
         raise ModelFileError(
             f"MLX cannot load {facts.folder}.", str(why)[:500], "It is damaged, or not what this mlx-lm reads."
         )
