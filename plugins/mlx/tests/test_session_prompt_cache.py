@@ -59,12 +59,22 @@ def test_a_damaged_file_is_refused(session, saved, tmp_path):
     for what, content in spoiled.items():
         path = tmp_path / what
         path.write_bytes(content)
-        with pytest.raises(ModelFileError, match="not a sound prompt cache"):
+        with pytest.raises(ModelFileError, match=r"is (not a sound|no MLX) prompt cache"):
             session.load_prompt_cache(path)
     with pytest.raises(ModelFileError, match="no such file"):
         session.load_prompt_cache(tmp_path / "missing")
 
     assert tokens_of(session.generate(request(max_tokens=3)))  # and the session goes on
+
+
+def test_a_file_of_llama_cpp_is_said_to_be_another_engines(session, tmp_path):
+    path = tmp_path / "cache.bin"
+    path.write_bytes(b"GGSN" + bytes(range(1, 200)))  # a llama.cpp session file begins so
+
+    with pytest.raises(ModelFileError) as caught:
+        session.load_prompt_cache(path)
+
+    assert caught.value.what == f"{path} is no MLX prompt cache." and "Another engine" in caught.value.why
 
 
 def test_it_belongs_to_a_model_and_fits_a_context(load, saved):

@@ -102,7 +102,7 @@ def resolve(options: LoadOptions, facts: Facts) -> Parameters:
     compute_dtype = options.compute_dtype
     if compute_dtype is None and device == "cpu" and facts.wants_float32:
         compute_dtype = "float32"
-        notes += [f"On the processor this model is computed in float32: {facts.wants_float32}."]
+        notes += [f"MLX computes this model in float32 on the processor, {facts.wants_float32}."]
     return Parameters(
         device=device,
         context_length=context,

@@ -56,11 +56,12 @@ class Facts:
 
     @property
     def wants_float32(self) -> str:
-        """Why MLX should compute in float32 on the processor where nothing else is asked; empty if it need not."""
+        """Why MLX should compute in float32 on the processor where nothing else is asked: the end of a sentence that
+        says so. Empty if it need not."""
         if self.quantized:
-            return "quantized weights are multiplied several times faster so"
+            return "which is several times faster there"
         if any(entry.dtype in ("F16", "BF16") and _EXPERT.search(name) for name, entry in self.tensors.items()):
-            return "MLX multiplies experts in no other type there"
+            return "the only type in which it multiplies experts there"
         return ""
 
     @property

@@ -145,7 +145,8 @@ def _checked_metadata(path: Path) -> dict[str, Any]:
         length = int.from_bytes(files.read(path.name, 0, 8), "little")
         header = parse_json(files.read(path.name, 8, length), "the header", str(path))
     except ModelFileError as error:
-        raise _damaged(path, error.why) from error
+        why = f"Another engine has written it, or it is damaged: {error.why}"
+        raise ModelFileError(f"{path} is no MLX prompt cache.", why[:500], "Make it anew.") from error
     metadata = header.get("__metadata__")
     if not isinstance(metadata, dict) or not isinstance(metadata.get(f"{_OURS}sha256"), str):
         raise _damaged(path, "it is not one that pajamas wrote")
