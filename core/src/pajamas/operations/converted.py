@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -41,20 +42,21 @@ def no_such_artifact(
     whole = asked.removesuffix(f":{scheme}")
     model, output = whole, ""
     if receipts and source.path is not None and (source.path / manifest.FILE_NAME).is_file():
-        model, output = receipts[0][1].source.text, f" --output {whole}"  # a folder of artifacts is no model
+        # A folder of artifacts is no model.
+        model, output = receipts[0][1].source.text, f" --output {shlex.quote(whole)}"
     there = ", ".join(receipt.scheme or receipt.format for _, receipt in receipts)
     why = f"It has: {there}." if there else "It was not converted yet."
     if (format := _format_of(host, scheme)) is None:
         return ModelNotFound(
             f"{whole!r} has no artifact of the scheme {scheme}.",
             f"{why} No backend here makes such a scheme.",
-            "Name one that it has." if there else f"pajamas convert --model {model}",
+            "Name one that it has." if there else f"pajamas convert --model {shlex.quote(model)}",
         )
     named = "" if format == "gguf" else f" --formats {format}"
     return ModelNotFound(
         f"{whole!r} has no artifact of the scheme {scheme}.",
         why,
-        f"pajamas convert --model {model}{named} --precision {scheme.lower()}{output}",
+        f"pajamas convert --model {shlex.quote(model)}{named} --precision {scheme.lower()}{output}",
     )
 
 

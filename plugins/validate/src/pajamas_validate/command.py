@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def command(
         raise UsageError(
             f"What {models[0]!r} is meant for cannot be told.",
             "Models without an option before them belong to --equivalence.",
-            f"pajamas validate --quantized {models[0]}",
+            f"pajamas validate --quantized {shlex.quote(models[0])}",
         )
     if quantized is None:
         raise click.MissingParameter(ctx=ctx, param=_option(ctx, "quantized"))
