@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from html.parser import HTMLParser
 
 import pytest
@@ -65,7 +66,8 @@ def test_json_is_the_record(baseline):
 
 
 def test_a_regression_exits_with_5_and_none_with_0(echo_model, baseline, tmp_path):
-    fast, slow = changed(baseline, tmp_path / "fast.json", 1e-8), changed(baseline, tmp_path / "slow.json", 1e8)
+    # By more than the widest interval that two runs can have, on however busy a machine.
+    fast, slow = changed(baseline, tmp_path / "fast.json", 1e-60), changed(baseline, tmp_path / "slow.json", 1e60)
 
     worse = run("--model", echo_model, *SHORT, "--baseline", fast, "--max-regression", "20%")
     better = run("--model", echo_model, *SHORT, "--baseline", slow, "--max-regression", "20")
@@ -89,6 +91,14 @@ def test_a_baseline_of_two_models_or_of_other_cases_is_refused(tmp_path, baselin
     path.write_text(json.dumps(baseline))
     with pytest.raises(UsageError, match="none of the cases"):
         baselines.check_cases(baselines.read(path), [("other", 5)], path)
+
+
+def test_the_recorded_command_can_be_run_again(echo_model, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/bin/pajamas", "benchmark", "--report", "sp eed"])
+    done = run("--model", echo_model, "--prompt", "Hi", "--num-tokens", "4", "--repeat", "1", "--json")
+    assert done.exit_code == 0, done.exception
+
+    assert json.loads(done.stdout)["command"] == "pajamas benchmark --report 'sp eed'"
 
 
 def test_the_other_program_has_it_too(echo_model):

@@ -7,6 +7,7 @@ import pytest
 
 from pajamas_bench.comparing import change, status
 from pajamas_bench.figures import figure
+from pajamas_bench.printing import delta_text
 
 STEADY = (1.0, 1.01, 0.99, 1.0, 1.0)
 WILD = (1.0, 3.0, 0.5, 2.0, 0.8)
@@ -62,7 +63,7 @@ def test_a_regression_inside_the_noise_is_unresolved():
     unsure = compared("total", WILD, times(WILD, 1.3), limit=20)
     sure = compared("total", STEADY, times(STEADY, 1.3), limit=20)
 
-    assert unsure.regression and unsure.verdict == "equal"
+    assert unsure.verdict == "unresolved" and not unsure.regression
     assert status([unsure]) == "unresolved"
     assert status([unsure, sure]) == "fail"
     assert status([]) == "pass"
@@ -88,3 +89,20 @@ def test_one_wild_run_does_not_make_the_others_a_difference():
     found = compared("total", (1.0, 1.0, 1.0, 9.0, 1.0), (1.1, 1.1, 1.1, 1.1, 1.1), paired=True)
 
     assert found.verdict == "equal"
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_the_delta_is_that_of_the_two_figures(paired):
+    found = compared("latency-99", (1.0, 1.0, 8.0), (2.0, 1.0, 2.0), paired=paired)
+
+    assert (found.baseline, found.measured) == (pytest.approx(2.0), pytest.approx(4 ** (1 / 3)))
+    assert found.delta == pytest.approx(100 * (found.measured / found.baseline - 1))
+
+
+@pytest.mark.parametrize(("old", "new", "text"), [
+    ((1.0, 1.0, 0.1), (2.0, 10.0, 1.0), "±>99%, unresolved"),
+    ((1.0, 1.0), (2.0, 2.0), "+100.0 % ±0%, worse, REGRESSION"),
+    ((1.0,), (2.0,), "+100.0 %, noise unknown, REGRESSION"), ((2.0, 10.0, 1.0), (1.0, 1.0, 0.1), "−82.9 % ±99%, equal"),
+])  # fmt: skip
+def test_a_figure_has_one_verdict_and_no_cap_is_printed_as_its_noise(old, new, text):
+    assert delta_text(compared("total", old, new, limit=20)).endswith(text)

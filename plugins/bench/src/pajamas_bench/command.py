@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from pajamas_bench.printing import (
     agreement_lines,
     ceiling_line,
     change_rows,
+    comparison_title,
     facts,
     machine_line,
     rows,
@@ -117,7 +119,7 @@ def command(
             "benchmark",
             model=second,
             compare_with=first,
-            command=" ".join(["pajamas", *sys.argv[1:]]),
+            command=shlex.join(["pajamas", *sys.argv[1:]]),
             backend=backend,
             progress=shown,
             host=plugin_host(ctx),
@@ -146,7 +148,7 @@ def show(result: BenchmarkResult) -> None:
             say_field(f"{name}: ", sentence)
         say()
     if result.changes:
-        say(f"Against {result.baseline}", bold=True)
+        say(comparison_title(result), bold=True)
         changes = [(row.metric, row.baseline, row.pajamas, row.delta) for row in change_rows(result)]
         print_table(CHANGE_COLUMNS, changes, right=(1, 2))
         say()

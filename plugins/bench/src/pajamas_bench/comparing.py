@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pajamas_bench.metrics import METRICS
 from pajamas_bench.results import CandidateResult, Change, Figure, Status, Verdict
-from pajamas_bench.statistics import paired_noise, ratio, unpaired_noise
+from pajamas_bench.statistics import geometric_mean, paired_noise, unpaired_noise
 
 
 def compare(
@@ -25,39 +25,42 @@ def compare(
 def change(
     case: str | None, old: Figure, new: Figure, *, paired: bool, limit: float | None = None, together: int = 1
 ) -> Change:
-    """A difference inside the noise is "equal". A regression is one beyond `limit`; whether it is
-    surely one, the verdict tells. Where one run leaves the noise unknown, the difference alone counts.
+    """A difference inside the noise is "equal", and "unresolved" where it is worse by more than `limit`: it may be
+    either. A regression is one beyond both. Where one run leaves the noise unknown, the difference alone counts.
 
     Args:
         together: how many figures are compared: that none of them is called different by chance has 95 % certainty.
     """
-    factor = ratio(old.values, new.values) or 1.0
+    before, after = (geometric_mean(figure.values) for figure in (old, new))
+    if before is None or after is None:
+        before, after = old.median, new.median
+    factor = after / before if before else 1.0
     delta = 100 * (factor - 1)
     found = (paired_noise if paired else unpaired_noise)(old.values, new.values, together)
     worse = delta < 0 if METRICS[new.metric].more_is_better else delta > 0
+    beyond = limit is not None and worse and abs(delta) > limit
     verdict: Verdict = "worse" if worse else "better"
     if delta == 0 or (found is not None and _inside(factor, found)):
-        verdict = "equal"
+        verdict = "unresolved" if beyond else "equal"
     elif found is None:
         verdict = "unknown"
     return Change(
         case=case,
         metric=new.metric,
-        baseline=old.median,
-        measured=new.median,
+        baseline=before,
+        measured=after,
         delta=delta,
         noise=found,
         verdict=verdict,
-        regression=limit is not None and worse and abs(delta) > limit,
+        regression=beyond and verdict != "unresolved",
     )
 
 
 def status(changes: Sequence[Change]) -> Status:
-    """A regression outside the noise is "fail", one inside it "unresolved": more runs may tell."""
-    regressions = [change for change in changes if change.regression]
-    if any(change.verdict != "equal" for change in regressions):
+    """A regression is "fail"; "unresolved" is what may be one: more runs may tell."""
+    if any(change.regression for change in changes):
         return "fail"
-    return "unresolved" if regressions else "pass"
+    return "unresolved" if any(change.verdict == "unresolved" for change in changes) else "pass"
 
 
 def _inside(ratio: float, noise: float) -> bool:

@@ -38,7 +38,7 @@ class Row:
     baseline: str
     pajamas: str
     delta: str
-    """"+3.1 % ±2, better", "-0.4 % ±2, equal"."""
+    """"+3.1 % ±2%, better", "-0.4 % ±2%, equal"."""
     verdict: str
     regression: bool
 
@@ -54,12 +54,16 @@ def change_rows(result: BenchmarkResult) -> list[Row]:
             metric=_metric_label(change.metric, change.case),
             baseline=shown(METRICS[change.metric], change.baseline),
             pajamas=shown(METRICS[change.metric], change.measured),
-            delta=_delta(change),
+            delta=delta_text(change),
             verdict=change.verdict,
             regression=change.regression,
         )
         for change in result.changes
     ]
+
+
+def comparison_title(result: BenchmarkResult) -> str:
+    return f"Against {result.baseline}: geometric means of the runs"
 
 
 def figure_rows(result: BenchmarkResult) -> list[Row]:
@@ -164,13 +168,14 @@ def _metric_label(metric: str, case: str | None) -> str:
     return f"{found.label}{unit}" + (f" ({case})" if case else "")
 
 
-def _delta(change: Change) -> str:
+def delta_text(change: Change) -> str:
+    """ "+3.1 % ±2%, better"."""
     sign = "−" if change.delta < 0 else "+"
     spread = ""
     if change.noise is not None:
         # The interval is one of the ratio: as many times less is fewer per cent than as many times more.
         width = change.noise if change.delta >= 0 else 1 - 1 / (1 + change.noise)
-        spread = f" ±{min(100 * width, 999):.0f}"
+        spread = with_noise("", width)
     word = {"unknown": "noise unknown"}.get(change.verdict, change.verdict)
     return f"{sign}{abs(change.delta):.1f} %{spread}, {word}" + (", REGRESSION" if change.regression else "")
 

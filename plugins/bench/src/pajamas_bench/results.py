@@ -11,7 +11,7 @@ from attrs import field, frozen
 from pajamas.types import MemoryUse
 
 SCHEMA = 1
-Verdict = Literal["better", "worse", "equal", "unknown"]
+Verdict = Literal["better", "worse", "equal", "unresolved", "unknown"]
 Status = Literal["measured", "pass", "fail", "unresolved"]
 
 
@@ -132,18 +132,19 @@ class Change:
     """None: of the whole process."""
     metric: str
     baseline: float
-    """Median."""
+    """Geometric mean of the runs; the median where a run has 0."""
     measured: float
-    """Median."""
+    """As `baseline`."""
     delta: float
-    """Per cent of the baseline, between the geometric means of the runs."""
+    """Per cent of the baseline, between these two."""
     noise: float | None
     """Half the interval of the ratio, as a share, in which all ratios of the comparison lie together with 95 %
     certainty; None where a side has one run."""
     verdict: Verdict
-    """"equal" where the difference is inside the noise, "unknown" where that cannot be told."""
+    """"equal" where the difference is inside the noise, but "unresolved" where it is worse by more than was allowed;
+    "unknown" where the noise is not known."""
     regression: bool = False
-    """Worse by more than was allowed."""
+    """Worse by more than was allowed, and not inside the noise."""
 
 
 @frozen(kw_only=True)

@@ -31,10 +31,10 @@ def noise(values: Sequence[float]) -> float | None:
     return _share(_half_width(_logarithms(values), 1))
 
 
-def ratio(baseline: Sequence[float], measured: Sequence[float]) -> float | None:
-    """Measured over baseline, of their geometric means: what the intervals below are about. None where a value is 0."""
-    old, new = _logarithms(baseline), _logarithms(measured)
-    return math.exp(sum(new) / len(new) - sum(old) / len(old)) if old and new else None
+def geometric_mean(values: Sequence[float]) -> float | None:
+    """What the intervals here are about, of one sample or the ratio of two. None where a value is 0."""
+    found = _logarithms(values)
+    return math.exp(sum(found) / len(found)) if found else None
 
 
 def paired_noise(baseline: Sequence[float], measured: Sequence[float], together: int = 1) -> float | None:

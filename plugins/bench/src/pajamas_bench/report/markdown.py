@@ -9,6 +9,7 @@ from pajamas_bench.printing import (
     COLUMNS,
     agreement_lines,
     ceiling_line,
+    comparison_title,
     facts,
     figure_rows,
     machine_line,
@@ -27,7 +28,7 @@ def render(result: BenchmarkResult) -> str:
     if line := status_line(result):
         parts += [f"**{_text(line)}**", ""]
     if result.baseline:
-        parts += [f"Baseline: {_text(result.baseline)}.", ""]
+        parts += [_text(f"{comparison_title(result)}."), ""]
     compared = [(row.metric, row.baseline, row.pajamas, row.delta) for row in figure_rows(result)]
     parts += [*_table(CHANGE_COLUMNS, compared), ""]
     for one in result.candidates:
@@ -45,7 +46,7 @@ def method(result: BenchmarkResult) -> list[str]:
     """How it was measured, a sentence each."""
     runs = f"{result.repeat} runs of each case" if result.repeat > 1 else "One run of each case"
     return [
-        f"{runs} after a warm-up, by turns; ± is the 95 % interval, and a difference inside it is called equal.",
+        f"{runs} after a warm-up, by turns; ± is the 95 % interval, and a difference inside it may be chance.",
         "Each model in a process of its own. Its peak memory is the most that it has held, mapped files included.",
         "Answers are greedy. Times are those of who reads the stream, in the process of the engine.",
         f"Machine: {machine_line(result.machine)}.",
