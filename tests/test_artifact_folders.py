@@ -8,9 +8,11 @@ import shutil
 import pytest
 from attrs import evolve
 
+import cliprogram
 import pajamas
 from pajamas import manifest
-from pajamas.errors import ModelNotFound
+from pajamas.errors import ModelNotFound, NotCached
+from pajamas.manifest import SourceRecord
 from pajamas.operations.loading import select
 
 QUICK = {"metrics": "perplexity", "options": {"windows": 1}}
@@ -50,7 +52,7 @@ def test_gguf_comes_first_whatever_was_made_first_and_the_backend_that_is_named_
 
 @pytest.mark.parametrize("name", ["gguf", "gguf/source-q4_k_m.gguf", ""])
 def test_the_models_own_text_is_found_from_any_name_of_an_artifact(two, monkeypatch, name):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
 
     result = pajamas.run("validate", quantized=two / name, **QUICK)
 
@@ -64,3 +66,31 @@ def test_verify_takes_a_scheme_after_a_folder(two):
     with pytest.raises(ModelNotFound, match="no artifact of the scheme q6_k") as caught:
         pajamas.run("verify", path=f"{two}:q6_k")
     assert caught.value.why == "It has: Q4_K_M, 4bit."
+
+
+def test_a_deep_verification_says_what_held_and_that_the_original_is_gone(made, tmp_path):
+    source = shutil.copytree(made.source.path, tmp_path / "source")
+    plain = {"model": source, "output": tmp_path / "out", "precision": "q8_0"}
+    pajamas.run("convert", **plain, validate=True, validation=QUICK)
+    shutil.rmtree(source)
+
+    done = cliprogram.run_here("verify", "--deep", tmp_path / "out", home=tmp_path)
+    result = pajamas.run("verify", path=tmp_path / "out", deep=True)
+
+    assert done.returncode == 3
+    assert b"ok     tensor digest" in done.stdout and b"WRONG" not in done.stdout + done.stderr
+    assert f"The original of {tmp_path}/out/gguf/source-q8_0.gguf is gone: {source}".encode() in done.stderr
+    assert not result.ok and all(check.ok for check in result.checks)
+    assert pajamas.run("verify", path=tmp_path / "out").ok
+
+
+def test_a_measurement_says_that_the_original_is_gone(two, monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    found = manifest.read(two)
+    gone = [evolve(receipt, source=SourceRecord(text=str(tmp_path / "gone"))) for receipt in found.artifacts]
+    manifest.write(two, evolve(found, artifacts=tuple(gone)))
+
+    with pytest.raises(ModelNotFound, match=f"is gone: {tmp_path / 'gone'}"):
+        pajamas.run("validate", quantized=two, **QUICK)
+    with pytest.raises(NotCached):
+        pajamas.run("validate", quantized=two, alone=True, **QUICK)

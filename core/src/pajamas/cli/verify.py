@@ -36,12 +36,16 @@ def command(ctx: click.Context, path: str, deep: bool, as_json: bool) -> None:
             for check in result.checks:
                 if check.artifact == artifact:
                     _show(check)
+        for error in result.failures.values():
+            output.show_error(error)
         if result.ok:
             output.say("Verified: it is what its receipt says.", fg="green")
+        elif all(check.ok for check in result.checks):
+            output.say("The files are what the receipt says. Not all of their quality was measured again.", fg="red")
         else:
             output.say("This is not what the receipt says. Convert the model again.", fg="red")
     if not result.ok:
-        ctx.exit(1)
+        ctx.exit(1 if any(not check.ok for check in result.checks) else next(iter(result.failures.values())).exit_code)
 
 
 def _show(check: Check) -> None:

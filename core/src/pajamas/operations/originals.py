@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import shlex
 from pathlib import Path
 
 from pajamas import hub, manifest, receipts
 from pajamas.dispatch import DEVICES, choose
-from pajamas.errors import Unsupported
-from pajamas.manifest import SourceRecord
+from pajamas.errors import ModelNotFound, Unsupported
+from pajamas.manifest import Receipt
 from pajamas.model_texts import ModelText, evaluation_text
 from pajamas.modelfiles import LocalFiles, ModelFiles, read_json
 from pajamas.operations.converting import convert
@@ -34,7 +35,8 @@ def find_original(
     engine: str | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> str | Path | Artifact | None:
-    """What to load as the original of `candidate`; None if nothing tells what it was made from.
+    """What to load as the original of `candidate`; None if nothing tells what it was made from, or that is gone,
+    which is logged.
 
     A model in Hugging Face layout is taken as it is by a backend that loads and scores it, and for a GGUF candidate
     always as a 16-bit GGUF: the same engine on both sides leaves only the quantization to be measured. That file is
@@ -52,8 +54,13 @@ def find_original(
     named = original
     if named is None:
         found = manifest.find_receipt(candidate.path)
-        if found is None or (named := _of_record(found[1].source)) is None:
+        if found is None:
             return None
+        if (gone := gone_original(*found)) is not None:
+            log.warning("%s", gone.what)
+            return None
+        record = found[1].source
+        named = f"{record.repo_id}@{record.commit}" if record.repo_id and record.commit else record.text
     source = resolve(host, named)
     if source.kind == "file" or source.quant or source.filename:
         return named
@@ -69,6 +76,18 @@ def find_original(
     if formats and "gguf" not in formats:
         return named
     return sixteen_bit(host, source, files, progress=progress)
+
+
+def gone_original(folder: Path, receipt: Receipt) -> ModelNotFound | None:
+    """The error for an artifact of the manifest in `folder` whose original was a local model that is there no more."""
+    text, path = receipt.source.text, folder / receipt.path
+    if receipt.source.repo_id or Path(text).exists():
+        return None
+    return ModelNotFound(
+        f"The original of {path} is gone: {text}",
+        "Its quality is measured against that model, by the text that lies there.",
+        f"Put it back, or name another copy: pajamas validate --quantized {shlex.quote(str(path))} --original MODEL",
+    )
 
 
 def is_own_source(host: PluginHost, original: str | Path, candidate: Artifact) -> bool:
@@ -128,15 +147,6 @@ def _is_whole(files: ModelFiles) -> bool:
     if config is None or any(name.endswith(".gguf") for name in files.sizes()):
         return False
     return not ("quantization" in config or "quantization_config" in config)
-
-
-def _of_record(record: SourceRecord) -> str | None:
-    if record.repo_id:
-        return f"{record.repo_id}@{record.commit}" if record.commit else record.text
-    if not Path(record.text).exists():
-        log.warning("The model that this one was made from is gone: %s", record.text)
-        return None
-    return record.text
 
 
 def _takes_folders(host: PluginHost, engine: str | None) -> bool:

@@ -13,10 +13,10 @@ from attrs import evolve
 from pajamas import manifest
 from pajamas.artifacts import Artifact
 from pajamas.dispatch import DEVICES
-from pajamas.errors import UnsupportedFeature, UsageError
+from pajamas.errors import DownloadError, ModelNotFound, NotCached, UnsupportedFeature, UsageError
 from pajamas.keywords import LoadKeywords
 from pajamas.measurements import make_measurement, record_measurement
-from pajamas.operations.originals import find_original, is_own_source, own_text
+from pajamas.operations.originals import find_original, gone_original, is_own_source, own_text
 from pajamas.operations.resolving import resolve
 from pajamas.plugins import PluginHost
 from pajamas.progress import NO_PROGRESS, Progress
@@ -60,6 +60,7 @@ def validate(
         loading: fields of `types.LoadOptions`, for both.
 
     Raises:
+        ModelNotFound: the original that the receipt names is gone with its text, and no other text can be had.
         UsageError: there is no such metric or option, or `alone` with an original; plugins refuse what they can before
             anything is loaded.
         UnsupportedFeature: no installed plugin measures anything.
@@ -70,15 +71,22 @@ def validate(
     chosen = choose_metrics(host, metrics)
     if alone and original is not None:
         raise UsageError("The candidate cannot be measured alone and against an original.", "", "Leave one out.")
+    here = [] if text is not None else _artifacts(host, quantized)
     plan = ValidationPlan(
         metrics=chosen,
         options=options or {},
         text=text,
-        needs_text=text is None and _brings_no_text(host, quantized, original),
+        needs_text=text is None and _brings_no_text(host, here, original),
         has_original=original is not None,
         report=report,
     )
-    host.check_validation(plan)
+    try:
+        host.check_validation(plan)
+    except (DownloadError, NotCached) as error:  # of a text that its own would have spared
+        if original is None and not alone and (gone := _gone(here)) is not None:
+            gone.why += f" Nor can another text be had: {error.what}"
+            raise gone from error
+        raise
     text_name, content = (text.name, read_text(text)) if isinstance(text, Path) else ("", text)
     request = _request(metrics, text, options, backend, original_backend, loading)
     shared = backend if backend in DEVICES else None
@@ -129,15 +137,28 @@ def validate(
     return result
 
 
-def _brings_no_text(host: PluginHost, candidate: str | Path, original: str | Path | None) -> bool:
-    """Whether it is certain, as far as the models lie here, that neither has a text of its own to be judged by."""
+def _artifacts(host: PluginHost, candidate: str | Path) -> list[Path]:
+    """What the candidate may be once it is loaded, as far as it lies here."""
     path = resolve(host, candidate).path
     if path is None:
-        return False
+        return []
     paths = [path, *path.glob("*.gguf")]  # the format's folder of those that `convert` writes
     if (path / manifest.FILE_NAME).is_file():
         paths = [path / receipt.path for receipt in manifest.read(path).artifacts]
-    return all(own_text(host, original, Artifact(path=one, format="")) is None for one in paths)
+    return paths
+
+
+def _gone(candidates: Sequence[Path]) -> ModelNotFound | None:
+    """The error where whichever of them is meant was made from a model that is there no more."""
+    found = [manifest.find_receipt(path) for path in candidates]
+    gone = [gone_original(*receipt) for receipt in found if receipt]
+    return gone[0] if gone and all(gone) else None
+
+
+def _brings_no_text(host: PluginHost, candidates: Sequence[Path], original: str | Path | None) -> bool:
+    """Whether it is certain that neither a candidate nor the original has a text of its own to be judged by."""
+    texts = (own_text(host, original, Artifact(path=path, format="")) for path in candidates)
+    return bool(candidates) and all(text is None for text in texts)
 
 
 def _takes(host: PluginHost, engine: str, artifact: Artifact) -> bool:

@@ -6,9 +6,10 @@ import hashlib
 import math
 import shlex
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 
 from pajamas import digests, gguf_header, manifest, mlx_folder, safetensors_header, store
 from pajamas.architecture import detect_architecture
@@ -18,6 +19,7 @@ from pajamas.manifest import Receipt
 from pajamas.modelfiles import LocalFiles
 from pajamas.operations.check import Check
 from pajamas.operations.converted import is_scheme, no_such_artifact, receipts_of
+from pajamas.operations.originals import gone_original
 from pajamas.operations.remeasuring import remeasure
 from pajamas.operations.resolving import resolve
 from pajamas.plugins import PluginHost
@@ -28,10 +30,12 @@ from pajamas.progress import NO_PROGRESS, Progress
 class VerifyResult:
     path: Path
     checks: tuple[Check, ...]
+    failures: Mapping[str, PajamasError] = field(factory=dict)
+    """The receipt's path to why the quality could not be measured again: the original is gone."""
 
     @property
     def ok(self) -> bool:
-        return all(check.ok for check in self.checks)
+        return not self.failures and all(check.ok for check in self.checks)
 
 
 def verify(
@@ -57,6 +61,7 @@ def verify(
     where = Path(path).expanduser()
     named = isinstance(path, str) and not where.exists()
     checks: list[Check] = []
+    failures: dict[str, PajamasError] = {}
     found = _named(str(path), host) if named else _receipts(where)
     if deep and all(receipt.validation is None for _, receipt in found):
         raise UsageError(
@@ -67,9 +72,12 @@ def verify(
     for folder, receipt in found:
         held = _check(folder, receipt, progress)
         if deep and all(check.ok for check in held):  # of other files than the receipt's nothing is measured
-            held += remeasure(folder, receipt, host, progress)
+            if receipt.validation is not None and (gone := gone_original(folder, receipt)) is not None:
+                failures[receipt.path] = gone
+            else:
+                held += remeasure(folder, receipt, host, progress)
         checks += held
-    return VerifyResult(path=where, checks=tuple(checks))
+    return VerifyResult(path=where, checks=tuple(checks), failures=failures)
 
 
 def _named(name: str, host: PluginHost) -> list[tuple[Path, Receipt]]:
