@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import fields_dict
 
-from pajamas.errors import UnsupportedFeature
+from pajamas.errors import UnsupportedFeature, UsageError
 from pajamas.types import BackendInfo, QuantizeJob
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ FLAGS = {
     "target_bpw": "--target-bpw",
 }
 """Fields of `QuantizeJob` to their names on the command line."""
+
+
+class NoEffect(UsageError):
+    """A backend honours an option, and this scheme has no use for it. Of several formats, others may take it."""
 
 
 def given(options: Mapping[str, Any]) -> tuple[str, ...]:

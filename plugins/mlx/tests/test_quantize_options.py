@@ -40,6 +40,10 @@ REFUSED = [
     ("4bit", {"aggressive": True, "target_bpw": 5.0}, "--target-bpw"),
     ("4bit", {"mixed_precision": True, "target_bpw": 5.0}, "--target-bpw"),
     ("4bit", {"mixed_precision": True, "calibration_samples": 5}, "--calibration-samples"),
+    ("6bit", {"mixed_precision": True}, "--mixed-precision"),
+    ("8bit", {"mixed_precision": True, "embedding_bits": 8}, "--mixed-precision"),
+    ("8bit", {"aggressive": True}, "--aggressive"),
+    ("3bit", {"aggressive": True}, "--aggressive"),
     ("1bit", {}, "1bit"),
 ]
 

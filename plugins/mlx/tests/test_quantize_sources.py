@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mlx_jobs import make_job, made
+from mlx_jobs import made, make_job
 from pajamas.errors import UnsupportedModel
 from pajamas_mlx.quantize import origin
 from random_models import make_model

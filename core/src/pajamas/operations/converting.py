@@ -13,6 +13,7 @@ from pajamas.dispatch import Choice, choose
 from pajamas.errors import PajamasError, UsageError
 from pajamas.manifest import Manifest, Receipt
 from pajamas.modelfiles import LocalFiles
+from pajamas.operations.converting_options import settle
 from pajamas.operations.converting_paths import find_paths, no_empty_folders, refuse_existing
 from pajamas.operations.detecting import detect, weight_sizes
 from pajamas.operations.resolving import model_name, names_default, resolve_whole
@@ -169,9 +170,6 @@ def convert(
         refuse_existing(paths)
     source, files = hub.open_files(source)
     architecture = detect(host, files)
-    if not dry_run:
-        source, here = hub.download(source, progress=progress)
-        files = LocalFiles(here)
     jobs = [
         QuantizeJob(
             files=files,
@@ -190,6 +188,10 @@ def convert(
         )
         for target, path in zip(targets, paths, strict=True)
     ]
+    settled = settle(jobs, choices)
+    if not dry_run:
+        source, here = hub.download(source, progress=progress)
+        files = LocalFiles(here)
     result = ConvertResult(
         name=name,
         source=source,
@@ -200,8 +202,8 @@ def convert(
         source_size=sum(weight_sizes(files).values()),
         reasons=tuple(dict.fromkeys(reason for choice in choices for reason in choice.reasons)),
     )
-    for target, choice, job in zip(targets, choices, jobs, strict=True):
-        result = _make(result, target, choice, job, command)
+    for target, choice, (job, notes) in zip(targets, choices, settled, strict=True):
+        result = _make(result, target, choice, evolve(job, files=files, source=source), notes, command)
     if result.failures and not result.artifacts:
         raise next(iter(result.failures.values()))
     if validate:
@@ -211,10 +213,13 @@ def convert(
     return result
 
 
-def _make(result: ConvertResult, target: Target, choice: Choice, job: QuantizeJob, command: str) -> ConvertResult:
+def _make(
+    result: ConvertResult, target: Target, choice: Choice, job: QuantizeJob, notes: tuple[str, ...], command: str
+) -> ConvertResult:
     try:
         with no_empty_folders(job.output):
             artifact = choice.backend.quantize(job)
+        artifact = evolve(artifact, notes=(*artifact.notes, *notes))
         if job.dry_run:
             return evolve(result, artifacts=(*result.artifacts, artifact))
         receipt = receipts.make_receipt(result.folder, job, artifact, target, choice, command)

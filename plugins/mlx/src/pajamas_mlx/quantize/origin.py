@@ -27,7 +27,7 @@ def check(job: QuantizeJob) -> tuple[dict[str, SafetensorsEntry], tuple[str, ...
     """Every tensor of the source by name, and notes.
 
     Raises:
-        UnsupportedModel: GGUF files, a model in 64 bits or that is quantized already, or one that needs code of its own.
+        UnsupportedModel: GGUF files, a model that is quantized already, has 64 bits, or needs code of its own.
         ModelFileError: the files are damaged, or there are none.
     """
     config = read_json(job.files, "config.json")

@@ -7,7 +7,7 @@ import math
 from attrs import frozen
 
 from pajamas.errors import UsageError
-from pajamas.quantize_options import FLAGS
+from pajamas.quantize_options import FLAGS, NoEffect
 from pajamas.types import QuantizeJob
 from pajamas_mlx.quantize.schemes import BITS, GROUP_SIZES, SCHEMES, Scheme
 
@@ -51,13 +51,19 @@ def find_recipe(job: QuantizeJob) -> Recipe:
     if scheme.dtype is not None or scheme.recipe is not None or scheme.mode != "affine":
         for name in given:
             if name != "group_size":
-                raise UsageError(f"{FLAGS[name]} has no effect on {scheme.name}.", _fixed(scheme), "Leave it out.")
+                raise NoEffect(f"{FLAGS[name]} has no effect on {scheme.name}.", _fixed(scheme), "Leave it out.")
         return Recipe(scheme=scheme, group_size=group_size, next=scheme.next)
     if job.embedding_bits is not None and job.embedding_bits not in BITS:
         raise UsageError(f"--embedding-bits {job.embedding_bits} cannot be made.", "", f"Give one of {_listed(BITS)}.")
     _check_calibration(job)
     assert scheme.bits is not None
     if job.aggressive:
+        if scheme.name != "4bit":
+            raise NoEffect(
+                f"--aggressive has no effect on {scheme.name}.",
+                "All of its layers are alike: only 4bit has a recipe of several precisions.",
+                "Leave it out.",
+            )
         _refuse_with(
             job,
             "aggressive",
@@ -67,6 +73,12 @@ def find_recipe(job: QuantizeJob) -> Recipe:
         return Recipe(scheme=scheme, group_size=group_size, next="4bit" if scheme.name == "4bit" else scheme.next)
     bits = job.embedding_bits
     if job.mixed_precision:
+        if scheme.bits >= _EMBEDDING_BITS:
+            raise NoEffect(
+                f"--mixed-precision has no effect on {scheme.name}.",
+                f"It gives {_EMBEDDING_BITS} bits to the token embedding and the output layer, which have as many.",
+                "Leave it out.",
+            )
         _refuse_with(job, "mixed_precision", _MEASURING, "is made exactly as asked, and nothing is raised")
         next_one = scheme.name if scheme.name == "4bit" else scheme.next
         return Recipe(
@@ -78,7 +90,7 @@ def find_recipe(job: QuantizeJob) -> Recipe:
     if scheme.name != "4bit" and job.target_bpw is None:
         for name in ("calibration_samples", "calibration_text"):
             if name in given:
-                raise UsageError(
+                raise NoEffect(
                     f"{FLAGS[name]} has no effect on {scheme.name}.",
                     "A text tells which layers to raise, and nothing is raised.",
                     "Add --target-bpw, or leave it out.",
@@ -104,7 +116,7 @@ def _group_size(job: QuantizeJob, scheme: Scheme) -> int:
     if size is None:
         return scheme.group_size
     if scheme.dtype is not None:
-        raise UsageError(f"--group-size has no effect on {scheme.name}.", _fixed(scheme), "Leave it out.")
+        raise NoEffect(f"--group-size has no effect on {scheme.name}.", _fixed(scheme), "Leave it out.")
     if scheme.mode != "affine" and size != scheme.group_size:
         raise UsageError(
             f"--group-size {size} cannot be had with {scheme.name}.",
