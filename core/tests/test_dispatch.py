@@ -59,6 +59,17 @@ def test_a_format_that_nobody_takes(host):
         choose(host, "vellum")
 
     assert "No installed backend takes vellum" in caught.value.what
+    assert "pip" not in caught.value.fix
+
+
+@pytest.mark.parametrize(("format", "fix"), [
+    ("papre", "Did you mean 'paper'?"), ("ggfu", "Did you mean 'gguf'?"), ("vllm", "pip install pajamas-vllm"),
+])  # fmt: skip
+def test_a_misspelt_format_is_corrected_and_only_what_is_published_is_to_be_installed(host, format, fix):
+    with pytest.raises(UnsupportedFeature) as caught:
+        choose(host, format)
+
+    assert caught.value.fix.endswith(fix)
 
 
 def test_an_engine_that_cannot_run_here_says_why(host):

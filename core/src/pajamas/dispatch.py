@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 
 from attrs import frozen
@@ -15,6 +16,9 @@ from pajamas.types import BackendInfo, Feature
 
 DEVICES = ("cuda", "metal", "cpu")
 """What `--backend` accepts besides a backend's name: where the layers run."""
+
+_PUBLISHED = ("gguf", "mlx", "vllm")
+"""Formats whose backends are pajamas' own: of no other name is it known what would be installed."""
 
 
 @frozen(kw_only=True)
@@ -166,10 +170,16 @@ def _verdict(host: PluginHost, format: str, refusals: list[_Refusal]) -> Pajamas
         kinds = {type(error) for error in fitting}
         kind = kinds.pop() if len(kinds) == 1 else UnsupportedFeature
         return kind(f"No backend can serve this {format} artifact.", whys, fitting[0].fix)
+    if format in _PUBLISHED:
+        fix = f"Install the one that does: pip install pajamas-{format}"
+    else:
+        known = sorted({*_PUBLISHED, *host.backend_names()})  # most backends are called like their format
+        near = difflib.get_close_matches(format, known, n=1)
+        fix = f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(known)}."
     return UnsupportedFeature(
         f"No installed backend takes {format} artifacts.",
         f"Installed backends: {', '.join(host.backend_names()) or 'none'}.",
-        f"Install one that does, for example: pip install pajamas-{format}",
+        fix,
     )
 
 
