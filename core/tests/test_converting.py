@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pajamas import manifest
-from pajamas.errors import EngineError, TargetExists, UnsupportedFeature, UnsupportedModel
+from pajamas.errors import EngineError, TargetExists, UnsupportedFeature, UnsupportedModel, UsageError
 from pajamas.modelfiles import LocalFiles
 from pajamas.operations.converting import convert
 from pajamas.operations.converting_paths import no_empty_folders
@@ -71,6 +71,15 @@ def test_an_existing_folder_is_refused_before_any_format_is_made(host, tmp_path)
         convert("tiny", tmp_path, ["echo", "slab"], "plain:thick", host=host)
 
     assert not (tmp_path / "echo").exists()
+
+
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_a_file_is_no_folder_for_artifacts(tmp_path, name):
+    (tmp_path / "file").write_text("mine")
+
+    with pytest.raises(UsageError, match="file is a file"):
+        convert("tiny", tmp_path / name, ["echo"])
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_a_backend_that_does_not_make_the_format_is_refused(host, tmp_path):

@@ -35,6 +35,8 @@ def find_paths(
         path = Path(output).expanduser()
         return path.parent, [path]
     folder = store.models_folder() / name.lower() if output is None else Path(output).expanduser()
+    if (file := next((one for one in (folder, *folder.parents) if one.is_file()), None)) is not None:
+        raise UsageError(f"{file} is a file.", "Artifacts go into a folder.", "Name another --output.")
     return folder, [_path(folder, name, target, suffixes.get(target.format)) for target in targets]
 
 
