@@ -39,6 +39,8 @@ def test_answers_commands_and_the_end(chat, tmp_path, cli_home):
     assert "/system" in terminal.say("/help")
     assert "Be brief." in terminal.say("/system Be brief.")
     assert "3 messages" in terminal.say(f"/save {talk}")
+    assert "3 messages" in terminal.say(f'/save "{tmp_path}/my talk.json"') and (tmp_path / "my talk.json").is_file()
+    assert "Error" in terminal.say(f'/save "{tmp_path}/x.json')
     assert "forgotten" in terminal.say("/reset")
     assert "3 messages" in terminal.say(f"/load {talk}")
     assert "no command /nope" in terminal.say("/nope")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -157,4 +158,9 @@ class ChatLoop:
 def _path(name: str, command: str) -> Path:
     if not name:
         raise UsageError(f"{command} needs a file name.", "", f"{command} talk.json")
-    return Path(name).expanduser()
+    try:
+        words = shlex.split(name)
+    except ValueError as error:
+        raise UsageError(f"{name} is no file name.", f"{error}.", f'{command} "my talk.json"') from error
+    # A name with spaces needs no quotes: nothing else stands beside it.
+    return Path(words[0] if len(words) == 1 else name).expanduser()
