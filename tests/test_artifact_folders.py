@@ -11,7 +11,7 @@ from attrs import evolve
 import cliprogram
 import pajamas
 from pajamas import manifest
-from pajamas.errors import ModelNotFound, NotCached
+from pajamas.errors import ModelFileError, ModelNotFound, NotCached, UsageError
 from pajamas.manifest import SourceRecord
 from pajamas.operations.loading import select
 
@@ -94,3 +94,21 @@ def test_a_measurement_says_that_the_original_is_gone(two, monkeypatch, tmp_path
         pajamas.run("validate", quantized=two, **QUICK)
     with pytest.raises(NotCached):
         pajamas.run("validate", quantized=two, alone=True, **QUICK)
+
+
+@pytest.mark.parametrize("lost", ["config.json", "model.safetensors"])
+def test_an_artifact_that_has_lost_a_file_is_damaged_and_no_source_model(two, made, lost):
+    (two / "mlx" / lost).unlink()
+
+    with pytest.raises(ModelFileError, match="mlx is damaged") as caught:
+        select(two / "mlx")
+
+    assert caught.value.why.endswith(f"it lacks mlx/{lost}.")
+    assert f"pajamas convert --model {made.source.path} --formats mlx --precision 4bit" in caught.value.fix
+
+
+def test_a_folder_of_artifacts_is_no_model_to_convert(two, made):
+    with pytest.raises(UsageError, match="is a folder of artifacts") as caught:
+        pajamas.run("convert", model=two, precision="q8_0", dry_run=True)
+
+    assert caught.value.fix == f"Name the original: {made.source.path}"

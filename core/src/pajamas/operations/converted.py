@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pajamas import manifest, store
-from pajamas.errors import ModelNotFound, PajamasError
+from pajamas.errors import ModelFileError, ModelNotFound, PajamasError
 from pajamas.manifest import Receipt
 from pajamas.plugins import PluginHost
 from pajamas.source import Source
@@ -32,6 +32,22 @@ def receipts_of(source: Source) -> list[tuple[Path, Receipt]]:
 
 def is_scheme(receipt: Receipt, scheme: str) -> bool:
     return (receipt.scheme or "").lower() == scheme.lower()
+
+
+def refuse_damaged(folder: Path, format: str | None) -> None:
+    """Raises ModelFileError for an artifact that has lost files, and so its format: by what is left it is `format`."""
+    found = manifest.find_receipt(folder)
+    if found is None or found[1].format == format:
+        return
+    home, receipt = found
+    if missing := [name for name in receipt.files if not (home / name).is_file()]:
+        options = f"--formats {receipt.format}" + (f" --precision {receipt.scheme.lower()}" if receipt.scheme else "")
+        again = f"--model {shlex.quote(receipt.source.text)} {options} --output {shlex.quote(str(home))} --force"
+        raise ModelFileError(
+            f"{folder} is damaged.",
+            f"By its receipt it is {receipt.format} {receipt.scheme or ''}, and it lacks {', '.join(missing)}.",
+            f"`pajamas verify {shlex.quote(str(folder))}` says what else. Make it again: pajamas convert {again}",
+        )
 
 
 def no_such_artifact(

@@ -25,7 +25,7 @@ from pajamas.errors import (
 from pajamas.hub_files import choose_gguf
 from pajamas.modelfiles import LocalFiles, read_json
 from pajamas.needs import load_features as load_features
-from pajamas.operations.converted import is_scheme, no_such_artifact, receipts_of
+from pajamas.operations.converted import is_scheme, no_such_artifact, receipts_of, refuse_damaged
 from pajamas.operations.recognizing import folder_format
 from pajamas.operations.resolving import names_default, resolve
 from pajamas.plugins import PluginHost
@@ -171,6 +171,8 @@ def _of_folder(
         raise ModelNotFound(f"{folder} is not one model.", "It holds several GGUF files.", fix)
     format = _folder_format(config) if any(name.endswith(".safetensors") for name in files.sizes()) else None
     format = format or folder_format(host, files.sizes(), str(folder), backend)
+    if format in (None, "safetensors"):
+        refuse_damaged(folder, format)
     if format is None and config is None:
         why = "It has neither config.json nor manifest.json nor a GGUF file, nor anything that a backend knows by name."
         raise ModelNotFound(f"{folder} is not one model.", why, "Name the folder that holds config.json.")

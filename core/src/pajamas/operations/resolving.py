@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from pajamas import aliases, settings
+from pajamas import aliases, manifest, settings
 from pajamas.aliases import Aliases
 from pajamas.errors import DownloadError, ModelNotFound, Unsupported, UsageError
 from pajamas.operations.recognizing import file_format
@@ -82,7 +82,8 @@ def resolve_whole(host: PluginHost, model: str | Path | None) -> Source:
     """As `resolve`, for what takes a model and not one of the artifacts that were made from it.
 
     Raises:
-        UsageError: besides, `model` names an artifact of a folder by its scheme.
+        UsageError: besides, `model` names an artifact of a folder by its scheme, or a folder of artifacts.
+        ModelFileError: the folder's manifest is damaged.
     """
     source = resolve(host, model)
     if source.kind == "folder" and source.quant:
@@ -91,7 +92,21 @@ def resolve_whole(host: PluginHost, model: str | Path | None) -> Source:
             f"{source.text} is a folder, and :{source.quant} one of the artifacts made from it.",
             f"Leave :{source.quant} out, or name the artifact's file.",
         )
+    if source.kind == "folder" and source.path is not None:
+        _refuse_output(source.text, source.path)
     return source
+
+
+def _refuse_output(text: str, folder: Path) -> None:
+    """Raises UsageError for a folder with a manifest that holds no model by itself."""
+    if not (folder / manifest.FILE_NAME).is_file() or (folder / "config.json").is_file() or any(folder.glob("*.gguf")):
+        return
+    originals = list(dict.fromkeys(receipt.source.text for receipt in manifest.read(folder).artifacts))
+    raise UsageError(
+        f"{text} is a folder of artifacts that `pajamas convert` wrote, and here a model itself is asked for.",
+        f"They were made from {' and '.join(originals)}." if originals else "Its manifest lists none.",
+        f"Name the original: {originals[0]}" if originals else "Name the original.",
+    )
 
 
 def model_name(host: PluginHost, model: str | Path | None, source: Source) -> str:
