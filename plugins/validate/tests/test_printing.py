@@ -5,8 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from pajamas.cli.output import say_field
 from pajamas.types import Artifact, Finding
 from pajamas.validation import Measured
+from pajamas_validate.equivalence.findings import of_reading
+from pajamas_validate.equivalence.reading import ReadingDifference
 from pajamas_validate.findings import failed
 from pajamas_validate.likelihood import label_of
 from pajamas_validate.printing import with_lines
@@ -35,3 +38,25 @@ def test_a_model_is_called_by_its_receipts_scheme(tmp_path, tiny_gguf):
     path = Path(shutil.copyfile(made, tmp_path / "gguf" / made.name))
 
     assert label_of(None, Artifact(path=path, format="gguf")) == "mixed_3_4"
+
+
+def test_texts_that_are_alike_in_a_normal_form_only_are_not_called_the_same():
+    difference = ReadingDifference(
+        text="b", what="tokens", first="A", second="B", position=0, first_shown="x", second_shown="y", form="NFC"
+    )
+
+    [(_, line)] = of_reading("tokens", "texts", 65, [difference]).lines
+    assert line == "64 of 65 texts alike, 1 in one Unicode normal form only"
+
+
+def test_a_failure_says_what_to_try_next():
+    details = {"status": "fail", "line": "FAIL (> 5 %)", "judgements": [], "next_recipe": "6bit"}
+
+    (shown,) = with_lines([Finding(metric="verdict", value=0.0, details=details)])
+    assert ("Next:", "--precision 6bit, which takes more bits") in shown.shown
+
+
+def test_a_label_that_is_wide_is_followed_by_a_space(capsys):
+    say_field("Perplexity (mixed_3_4):", "186.56", width=23)
+
+    assert capsys.readouterr().out == "Perplexity (mixed_3_4): 186.56\n"

@@ -134,6 +134,12 @@ def test_a_failure_says_by_how_much():
     assert error.why == "Perplexity increase: 7 ± 0.59 % (95 %) is above 5 %."
 
 
+def test_large_figures_are_written_out():
+    (judgement, _) = judge(compared(1234.0, 8.0), BALANCED, 20).judgements
+
+    assert judgement.sentence.startswith("Perplexity increase: 1234 ± 16 % (95 %)")
+
+
 @pytest.mark.parametrize(("windows", "factor"), [(3, 4.30), (5, 2.776), (10, 2.262), (30, 2.045), (1000, 1.962)])
 def test_the_margin_follows_students_t(windows, factor):
     found = Estimate(value=1, error=0, window_error=1).margin(windows)

@@ -45,7 +45,11 @@ def _overrides(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
     "--formats", default="gguf", show_default=True, callback=_formats, help="gguf, mlx ...; several by commas."
 )
 @click.option("--precision", help="A scheme for each format, in order: q4_k_m, or q4_k_m:4bit for gguf,mlx.")
-@click.option("--profile", metavar="NAME", help="balanced (Q4_K_M), ultra (Q3_K_M) or hq (Q6_K).")
+@click.option(
+    "--profile",
+    metavar="NAME",
+    help="balanced (Q4_K_M / 4bit), ultra (Q3_K_M / 4bit, all layers alike) or hq (Q6_K / 8bit).",
+)
 @click.option("--aggressive", is_flag=True, help="Smallest uniform recipe; never changes a GGUF scheme that is named.")
 @click.option(
     "--validate",
@@ -80,21 +84,31 @@ def _overrides(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
 @click.option("--converter", type=click.Choice(["llama.cpp"]), help="llama.cpp's own converter instead of ours.")
 @click.option(
     "--calibration-samples", type=click.IntRange(min=1), metavar="N",
-    help="Weight the quantization by what the model does with N samples of a calibration text, such as 512.",
+    help="gguf: weight the quantization by what the model does with N samples of a text, such as 512. mlx: tell by "
+    "them which layers to raise.",
 )  # fmt: skip
 @click.option(
     "--calibration-text", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
-    help="That text: .jsonl with a conversation a line, or plain text. Default: the model's own.",
+    help="That text: .jsonl with a conversation a line, or plain text. Default: the model's own, else what it answers "
+    "to bundled prompts (gguf) or a bundled text (mlx).",
 )  # fmt: skip
 @click.option(
     "--imatrix", type=click.Path(exists=True, dir_okay=False), metavar="FILE", help="A ready importance matrix."
 )
 @click.option("--keep-imatrix", is_flag=True, help="Keep the importance matrix beside the result.")
-@click.option("--mixed-precision", is_flag=True, help="mlx: the recipe of two precisions exactly, nothing raised.")
-@click.option("--embedding-bits", type=int, metavar="N", help="mlx: bits of the token embedding and the output layer.")
+@click.option("--mixed-precision", is_flag=True, help="mlx: body and 6-bit embedding and output layer, nothing raised.")
+@click.option(
+    "--embedding-bits",
+    type=int,
+    metavar="N",
+    help="mlx: of the token embedding and the output layer: 2, 3, 4, 5, 6 or 8.",
+)
 @click.option("--group-size", type=int, metavar="N", help="mlx: weights that share a scale: 32, 64 or 128.")
 @click.option(
-    "--target-bpw", type=float, metavar="BITS", help="mlx: raise sensitive layers up to so many bits a weight."
+    "--target-bpw",
+    type=float,
+    metavar="BITS",
+    help="mlx: raise sensitive layers up to so many bits a weight. Default for 4bit: 5.0.",
 )
 @click.option("--explain", is_flag=True, help="Say on standard error which backend was chosen and why.")
 @backend_option
@@ -179,9 +193,6 @@ def _show(result: ConvertResult, dry_run: bool) -> None:
         if len(result.validations) > 1:
             output.say(f"{measured.artifact.format}:")
         show_findings(measured)
-        made = next(artifact for artifact in result.artifacts if artifact.format == measured.artifact.format)
-        if measured.status == "fail" and (better := made.details.get("next_recipe")):
-            output.say_field("Next:", f"--precision {better}, which takes more bits", width=23)
 
 
 def _receipt_place(result: ConvertResult, path: Path) -> str:

@@ -44,7 +44,7 @@ _LOADING = (
                  help="Default: all processors that may be used."),
     click.option("--gpu-layers", type=click.IntRange(min=0), metavar="N",
                  help="Layers on the GPU. Default: all, if there is one."),
-    click.option("--kv-type", metavar="TYPE", help="Type of the KV cache: f16, q8_0, ..."),
+    click.option("--kv-type", metavar="TYPE", help="Type of the KV cache. GGUF: f16, q8_0, ... MLX: 8bit, 4bit."),
     click.option("--isolated", is_flag=True, help="Run the engine in a child process."),
     click.option("--explain", is_flag=True, help="Say on standard error which backend was chosen and why."),
 )  # fmt: skip

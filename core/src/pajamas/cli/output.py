@@ -45,7 +45,7 @@ def say_field(label: str, text: str, *, indent: int = 0, width: int = 0, taken: 
     Args:
         taken: columns of the line that are written already.
     """
-    head = " " * indent + label.ljust(width)
+    head = " " * indent + (label.ljust(width) if len(label) < width or not width else f"{label} ")
     margin = taken + len(head)
     stream = sys.stderr if err else sys.stdout
     text = safe(text)

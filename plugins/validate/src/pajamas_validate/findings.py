@@ -20,8 +20,14 @@ if TYPE_CHECKING:
     from pajamas_validate.vocabulary import VocabularyDifference
 
 
-def of_run(run: Run, summary: Summary, verdict: Verdict, metrics: tuple[str, ...]) -> list[Finding]:
-    """Those of the metrics that were asked for; the verdict comes last."""
+def of_run(
+    run: Run, summary: Summary, verdict: Verdict, metrics: tuple[str, ...], next_recipe: str | None = None
+) -> list[Finding]:
+    """Those of the metrics that were asked for; the verdict comes last.
+
+    Args:
+        next_recipe: the scheme to try where the verdict is a failure, by the candidate's receipt.
+    """
     found = [_finding("perplexity", summary.perplexity, model=run.label, **_sample(run), **_series(run.scores))]
     comparison = summary.comparison
     if comparison is not None:
@@ -37,6 +43,7 @@ def of_run(run: Run, summary: Summary, verdict: Verdict, metrics: tuple[str, ...
                 "status": verdict.status,
                 "line": verdict.line,
                 "more_windows": verdict.more_windows,
+                **({"next_recipe": next_recipe} if next_recipe and verdict.status == "fail" else {}),
                 "thresholds": asdict(verdict.thresholds),
                 "judgements": [
                     asdict(judgement) | {"sentence": judgement.sentence} for judgement in verdict.judgements

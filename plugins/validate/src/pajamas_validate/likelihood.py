@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pajamas.types import Artifact, Session, ValidateJob
 
 
+_SCHEME = re.compile(r"[A-Za-z0-9_]{1,40}", re.ASCII)
 _SHORT = {
     "bfloat16": "BF16", "bf16": "BF16", "float16": "F16", "f16": "F16", "float32": "F32", "f32": "F32",
 }  # fmt: skip
@@ -108,7 +110,7 @@ def validate_likelihood(job: ValidateJob, settings: Settings) -> Likelihood:
     summary = summarize(scores)
     available = windows.available if reference is None else reference.windows.count
     verdict = judge(summary.comparison, thresholds, windows.count, job.metrics, available=available)
-    found = findings.of_run(run, summary, verdict, job.metrics)
+    found = findings.of_run(run, summary, verdict, job.metrics, _next_recipe(job.candidate_artifact))
     return Likelihood(findings=found, scores=scores, digest=windows.digest, state=state)
 
 
@@ -210,6 +212,12 @@ def label_of(session: Session, artifact: Artifact | None) -> str:
     scheme = found[1].scheme if found is not None else None
     kind = scheme or (artifact.scheme if artifact else None) or session.architecture.dtype or session.backend
     return _SHORT.get(kind, kind)
+
+
+def _next_recipe(artifact: Artifact | None) -> str | None:
+    found = manifest.find_receipt(artifact.path) if artifact is not None else None
+    scheme = found[1].details.get("next_recipe") if found is not None else None
+    return scheme if isinstance(scheme, str) and _SCHEME.fullmatch(scheme) else None
 
 
 def _profile(settings: Settings, session: Session, artifact: Artifact | None) -> Profile | None:

@@ -76,7 +76,10 @@ def _divergence(finding: Finding) -> list[tuple[str, str]]:
 def _status(finding: Finding) -> list[tuple[str, str]]:
     status = finding.details["status"]
     sentences = [judgement["sentence"] for judgement in finding.details["judgements"] if judgement["status"] == status]
-    return [("Status:", str(finding.details["line"])), *(("", text) for text in sentences if status != "pass")]
+    lines = [("Status:", str(finding.details["line"])), *(("", text) for text in sentences if status != "pass")]
+    if better := finding.details.get("next_recipe"):
+        lines.append(("Next:", f"--precision {better}, which takes more bits"))
+    return lines
 
 
 def _samples(finding: Finding) -> list[tuple[str, str]]:

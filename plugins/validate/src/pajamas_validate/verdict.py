@@ -70,7 +70,7 @@ class Judgement:
     @property
     def sentence(self) -> str:
         limit = f"{self.threshold:g}{self.unit}"
-        interval = f"{self.value:.3g} ± {self.margin:.2g}{self.unit} (95 %)"
+        interval = f"{_plain(self.value, 3)} ± {_plain(self.margin, 2)}{self.unit} (95 %)"
         sides = {"pass": "is below", "fail": "is above", "unresolved": "may be on either side of"}
         return f"{self.figure}: {interval} {sides[self.status]} {limit}."
 
@@ -198,6 +198,11 @@ def _windows_needed(estimate: Estimate, distance: float, windows: int) -> int | 
         middle = (low + high) // 2
         low, high = (low, middle) if resolves(middle) else (middle, high)
     return high
+
+
+def _plain(value: float, digits: int) -> str:
+    """With so many digits that count; large numbers with all before the point, where %g writes 1e+01."""
+    return f"{value:.0f}" if 10 ** (digits - 1) <= abs(value) < 1e15 else f"{value:.{digits}g}"
 
 
 def _limit(judgement: Judgement, sign: str) -> str:

@@ -60,10 +60,11 @@ class SettingDifference:
 
     @property
     def sentence(self) -> str:
+        verb = "are" if self.name.endswith("s") and not self.name.endswith("ias") else "is"
         return (
-            f"The {self.name} is {self.first_value:g} in {self.first} and {self.second_value:g} in {self.second}."
+            f"The {self.name} {verb} {self.first_value:g} in {self.first} and {self.second_value:g} in {self.second}."
             if (isinstance(self.first_value, float | int) and isinstance(self.second_value, float | int))
-            else f"The {self.name} is {self.first_value} in {self.first} and {self.second_value} in {self.second}."
+            else f"The {self.name} {verb} {self.first_value} in {self.first} and {self.second_value} in {self.second}."
         )
 
 
