@@ -6,6 +6,7 @@ import attrs
 import numpy as np
 import pytest
 
+import pajamas
 from pajamas.errors import UsageError
 from pajamas.keywords import generate_request, load_options
 from pajamas.types import GenerateRequest, LoadOptions, Sampling
@@ -110,3 +111,10 @@ def test_it_does_not_matter_whether_cattrs_has_resolved_the_records():
     request = generate_request({"prompt": "x", "mode": "thinking"})
 
     assert generate_request({"prompt": "x", "mode": "thinking"}) == from_json(to_json(request), GenerateRequest)
+
+
+def test_an_option_of_a_plugin_in_the_wrong_place_is_told_where_it_goes():
+    with pytest.raises(UsageError) as caught:
+        pajamas.run("validate", quantized="no-such-folder/model.gguf", windows=1)
+
+    assert "'windows'" in caught.value.what and "options={'windows': 1}" in caught.value.fix

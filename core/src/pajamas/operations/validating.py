@@ -14,7 +14,7 @@ from pajamas import manifest
 from pajamas.artifacts import Artifact
 from pajamas.dispatch import DEVICES
 from pajamas.errors import DownloadError, ModelNotFound, NotCached, UnsupportedFeature, UsageError
-from pajamas.keywords import LoadKeywords
+from pajamas.keywords import LoadKeywords, load_options
 from pajamas.measurements import make_measurement, record_measurement
 from pajamas.operations.originals import find_original, gone_original, is_own_source, own_text
 from pajamas.operations.resolving import resolve
@@ -71,6 +71,7 @@ def validate(
     chosen = choose_metrics(host, metrics)
     if alone and original is not None:
         raise UsageError("The candidate cannot be measured alone and against an original.", "", "Leave one out.")
+    _check_loading(loading)
     here = [] if text is not None else _artifacts(host, quantized)
     plan = ValidationPlan(
         metrics=chosen,
@@ -153,6 +154,18 @@ def _gone(candidates: Sequence[Path]) -> ModelNotFound | None:
     found = [manifest.find_receipt(path) for path in candidates]
     gone = [gone_original(*receipt) for receipt in found if receipt]
     return gone[0] if gone and all(gone) else None
+
+
+def _check_loading(loading: Mapping[str, Any]) -> None:
+    """Refuses now what loading would refuse, and tells where options of plugins go: which there are only they know."""
+    for name, value in loading.items():
+        if name not in LoadKeywords.__annotations__:
+            raise UsageError(
+                f"There is no option {name!r}.",
+                "It is none of loading.",
+                f"If a plugin that measures knows it: options={{{name!r}: {value!r}}}",
+            )
+    load_options(loading)
 
 
 def _brings_no_text(host: PluginHost, candidates: Sequence[Path], original: str | Path | None) -> bool:
