@@ -13,8 +13,10 @@ import pajamas
 from pajamas.errors import UsageError
 from pajamas_validate.command import command
 from pajamas_validate.equivalence.distance import Distance, compare, summarize
+from pajamas_validate.equivalence.findings import of_reading
 from pajamas_validate.equivalence.floor import SMALLEST_FAULT, known_floors, limit
 from pajamas_validate.equivalence.loss import Loss, usual_loss
+from pajamas_validate.equivalence.reading import ReadingDifference
 from pajamas_validate.equivalence.settings import settings_of
 
 TINY = Path(__file__).parents[2] / "tiny/src/pajamas_tiny/model"
@@ -216,3 +218,12 @@ def test_4_bits_on_two_engines_answer_alike(tiny_gguf, tmp_path):
     assert len(greedy.details["similarities"]) == 40
     assert greedy.value > 0.9
     assert {finding.details["model"] for finding in result.found("quantization-loss")} == {"A", "B"}
+
+
+def test_texts_that_are_alike_in_a_normal_form_only_are_not_called_the_same():
+    difference = ReadingDifference(
+        text="b", what="tokens", first="A", second="B", position=0, first_shown="x", second_shown="y", form="NFC"
+    )
+
+    [(_, line)] = of_reading("tokens", "texts", 65, [difference]).lines
+    assert line == "64 of 65 texts alike, 1 in one Unicode normal form only"

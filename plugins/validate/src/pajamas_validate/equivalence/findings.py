@@ -26,7 +26,7 @@ def of_reading(metric: str, noun: str, count: int, differences: Sequence[Reading
     sentences = [difference.sentence for difference in differences if difference.form is None]
     normalized = sorted({difference.text for difference in differences if difference.form is not None})
     if normalized:
-        same = f"the same, {count - len(normalized)} of {count} {noun}"
+        same = f"{count - len(normalized)} of {count} {noun} alike, {len(normalized)} in one Unicode normal form only"
         sentences += [f"Alike in one Unicode normal form only: {', '.join(normalized)}."] if sentences else []
     return Finding(
         metric=metric,
