@@ -60,7 +60,7 @@ class SettingDifference:
 
     @property
     def sentence(self) -> str:
-        verb = "are" if self.name.endswith("s") and not self.name.endswith("ias") else "is"
+        verb = "are" if any(word.endswith("s") for word in self.name.split()) else "is"
         return (
             f"The {self.name} {verb} {self.first_value:g} in {self.first} and {self.second_value:g} in {self.second}."
             if (isinstance(self.first_value, float | int) and isinstance(self.second_value, float | int))
