@@ -168,7 +168,7 @@ def test_a_text_that_is_gone_is_named(tmp_path):
 def test_a_quick_look_does_not_replace_a_measurement(copy, caplog, request_, why):
     before = measured_of(copy)
 
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.WARNING):
         result = pajamas.run("validate", quantized=copy / "gguf/tiny-q4_k_m.gguf", **request_)
 
     assert result.manifest_path is None

@@ -79,7 +79,7 @@ def record_measurement(artifact: Path, measurement: Measurement, progress: Progr
             log.warning("Not recorded: %s is not the file that its receipt describes. See `pajamas verify`.", name)
             return None
     if better := _better(receipt.validation, measurement):
-        log.info("Not recorded: the receipt has a measurement %s.", better)
+        log.warning("Not recorded: the receipt has a measurement %s.", better)
         return None
     try:
         with receipts.locked(folder):
