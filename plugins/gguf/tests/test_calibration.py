@@ -10,6 +10,7 @@ import struct
 import numpy as np
 import pytest
 
+import pajamas
 from pajamas.digests import file_digest, tensor_digest
 from pajamas.errors import ModelFileError, TargetExists, UsageError
 from pajamas.types import GenerateRequest, Sampling
@@ -245,3 +246,8 @@ def test_the_smallest_schemes_run(scheme, made, tmp_path, load_session):
     request = GenerateRequest(prompt="Hello", max_tokens=8, sampling=Sampling(temperature=0), ignore_eos=True)
     assert list(session.generate(request))[-1].usage.completion_tokens == 8
     session.close()
+
+
+def test_a_few_samples_are_too_short_and_not_the_evaluation_text(tmp_path):
+    with pytest.raises(UsageError, match="too short"):
+        pajamas.run("convert", model=TINY, output=tmp_path / "out", precision="q4_k_m", calibration_samples=2)

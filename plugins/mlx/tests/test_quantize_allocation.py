@@ -96,7 +96,7 @@ def test_inputs_are_measured_as_the_model_computes_them(tmp_path, name):
 
 def test_layers_are_raised_up_to_the_target(tmp_path):
     text = tmp_path / "text.txt"
-    text.write_text("What is 2 + 3? It is 5. " * 20, encoding="utf-8")
+    text.write_text("What is 2 + 3? It is 5. " * 100, encoding="utf-8")
 
     plan = planned(TINY, tmp_path / "a", target_bpw=5.5)
     result, folder = made(TINY, tmp_path / "b", text=text, target_bpw=5.5)
@@ -123,7 +123,7 @@ def test_a_recipe_above_the_target_raises_nothing_and_its_size_is_exact(tmp_path
 def test_the_text_decides(tmp_path):
     """Without a text the weights' own errors do, and another allocation comes of it."""
     text = tmp_path / "text.txt"
-    text.write_text("What is 2 + 3? It is 5. " * 20, encoding="utf-8")
+    text.write_text("What is 2 + 3? It is 5. " * 100, encoding="utf-8")
 
     weighted, _ = made(TINY, tmp_path / "a", text=text, target_bpw=5.2)
     plain, _ = made(TINY, tmp_path / "b", target_bpw=5.2)
@@ -133,9 +133,9 @@ def test_the_text_decides(tmp_path):
     assert weighted.raised != plain.raised
 
 
-def test_a_text_of_a_few_tokens_is_refused(tmp_path):
+def test_a_text_of_less_than_a_window_is_refused(tmp_path):
     text = tmp_path / "text.txt"
-    text.write_text("Hi.", encoding="utf-8")
+    text.write_text("Hello there. " * 40, encoding="utf-8")
 
     with pytest.raises(UsageError, match="too short"):
         made(TINY, tmp_path / "a", text=text, target_bpw=5.5)

@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 
 from pajamas.digests import file_digest
 from pajamas.errors import UsageError
+from pajamas.quantize_options import NoEffect
 from pajamas.text_overlap import LinePrint
 from pajamas.types import QuantizeJob, TensorInfo
 from pajamas_gguf.imatrix import answers
@@ -17,6 +18,8 @@ from pajamas_gguf.imatrix.corpus import CALIBRATION, Corpus, read_corpus, read_f
 from pajamas_gguf.imatrix.keys import matrix_keys
 from pajamas_gguf.schemes import UNWEIGHTED, WEIGHTED_BODY, WEIGHTED_ONLY, Scheme
 
+_CHUNK_TEXT = 2048
+"""Characters: about the 512 tokens of a chunk."""
 _ENDS = frozenset({"token_embd.weight", "per_layer_token_embd.weight", "output.weight"})
 
 
@@ -57,7 +60,7 @@ def find_calibration(job: QuantizeJob, scheme: Scheme, threads: int) -> Calibrat
             raise UsageError("--keep-imatrix has nothing to keep.", "", "Add --calibration-samples 512.")
         return None
     if scheme.tensor_type in UNWEIGHTED and not job.tensor_types:
-        raise UsageError(
+        raise NoEffect(
             f"{'--imatrix' if job.imatrix else '--calibration-samples'} has no effect on {scheme.name}.",
             f"llama.cpp weights nothing when it writes {scheme.tensor_type}.",
             "Leave it out, or name a smaller scheme.",
@@ -72,13 +75,16 @@ def find_calibration(job: QuantizeJob, scheme: Scheme, threads: int) -> Calibrat
     if samples is not None and samples < 1:
         raise UsageError(f"--calibration-samples {samples} makes no sense.", "", "Give 512, or 1 at least.")
     if job.calibration_text is not None:
-        corpus = read_corpus(read_file(job.calibration_text), job.calibration_text.name, samples)
+        data, name = read_file(job.calibration_text), job.calibration_text.name
     elif CALIBRATION in job.files.sizes():
-        corpus = read_corpus(job.files.read(CALIBRATION), CALIBRATION, samples)
+        data, name = job.files.read(CALIBRATION), CALIBRATION
     else:
         assert samples is not None  # else there is a text
         return _Generated(job, samples, threads)
-    refuse_evaluation(corpus, job.files)
+    corpus = read_corpus(data, name, samples)
+    refuse_evaluation(read_corpus(data, name, None), job.files)
+    if len(corpus.text) >= _CHUNK_TEXT:  # a shorter one is refused for that: a line said everywhere is most of it
+        refuse_evaluation(corpus, job.files)
     return _OfText(job, corpus, threads)
 
 

@@ -15,6 +15,7 @@ from pajamas.hub_files import INDEX, side_files
 from pajamas.modelfiles import ModelFiles, read_json
 from pajamas.safetensors_header import DTYPE_BITS, SafetensorsEntry, read_tensors, weight_files
 from pajamas.types import QuantizeJob
+from pajamas_mlx.model_classes import has_bare_names
 
 _FLOATS = frozenset({"F32", "F16", "BF16"})
 _INTEGERS = frozenset({"I64", "I32", "BOOL"})
@@ -27,7 +28,8 @@ def check(job: QuantizeJob) -> tuple[dict[str, SafetensorsEntry], tuple[str, ...
     """Every tensor of the source by name, and notes.
 
     Raises:
-        UnsupportedModel: GGUF files, a model that is quantized already, has 64 bits, or needs code of its own.
+        UnsupportedModel: GGUF files, a model that is quantized already, in 64 bits, without an output layer, or with
+            code of its own.
         ModelFileError: the files are damaged, or there are none.
     """
     config = read_json(job.files, "config.json")
@@ -56,6 +58,13 @@ def check(job: QuantizeJob) -> tuple[dict[str, SafetensorsEntry], tuple[str, ...
                 f"{tensor.name} is {tensor.dtype}.",
                 "Name the 16-bit original: quantizing again loses more.",
             )
+    tied = {**(config.get("text_config") or {}), **config}.get("tie_word_embeddings")
+    if has_bare_names(tensors) and not tied and not any(name.startswith("lm_head.") for name in tensors):
+        raise UnsupportedModel(
+            f"{job.files.origin} is a model without an output layer.",
+            "It was saved to embed texts, and mlx-lm's models generate.",
+            "Use another format: --formats gguf.",
+        )
     return tensors, notes
 
 

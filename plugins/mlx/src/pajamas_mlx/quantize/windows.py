@@ -11,11 +11,10 @@ from pajamas.errors import UnsupportedModel, UsageError
 
 _WINDOW = 512
 _TOGETHER = 4
-_LEAST = 16
 
 
 def read_windows(folder: Path, text: str, most: int | None) -> list[Any]:
-    """Windows of 512 tokens, four in a batch, of the text's first `most` tokens; a shorter text is one window.
+    """Windows of 512 tokens, four in a batch, of the text's first `most` tokens.
 
     Raises:
         UnsupportedModel: the tokenizer cannot be read without running code of the model's own.
@@ -30,12 +29,13 @@ def read_windows(folder: Path, text: str, most: int | None) -> list[Any]:
             "The tokenizer cannot be read.", str(error)[:400], "Use --mixed-precision, which needs no text."
         ) from error
     tokens = tokenizer.encode(text)[:most]
-    if len(tokens) < _LEAST:
+    if len(tokens) < _WINDOW:
         raise UsageError(
-            "The text to calibrate with is too short.", f"It has {len(tokens)} tokens.", "--calibration-text FILE"
+            "The text to calibrate with is too short.",
+            f"It has {len(tokens)} tokens, and a window is {_WINDOW}.",
+            "Give a longer text (--calibration-text FILE), or more samples.",
         )
-    size = min(_WINDOW, len(tokens))
-    windows = [tokens[begin : begin + size] for begin in range(0, len(tokens) - size + 1, size)]
+    windows = [tokens[begin : begin + _WINDOW] for begin in range(0, len(tokens) - _WINDOW + 1, _WINDOW)]
     if tokens[0] == tokenizer.bos_token_id:  # a model that learned each text with it is lost in a window without
         windows = [[tokens[0], *window[1:]] for window in windows]
     return [mx.array(windows[begin : begin + _TOGETHER]) for begin in range(0, len(windows), _TOGETHER)]
