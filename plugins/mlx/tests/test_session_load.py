@@ -195,3 +195,8 @@ def test_the_memory_of_a_full_context_is_told(load):
     assert len(used.tokens) == 511
     assert session.memory.kv_cache == 2 * sum(part.nbytes for part in used.cache)
     assert load(context_length=512).memory.kv_cache == session.memory.kv_cache // 2
+
+
+def test_a_context_beyond_the_machines_memory_is_refused(load):
+    with pytest.raises(NotEnoughMemory, match="so much context"):
+        load(context_length=10**9)

@@ -24,6 +24,7 @@ from pajamas.errors import (
     UnsupportedFeature,
     error_class,
 )
+from pajamas.types import MemoryUse
 from pajamas_mlx import child, engine
 from pajamas_mlx.batching.trial import computes_together
 from pajamas_mlx.model_classes import refuse_fused_experts
@@ -81,13 +82,29 @@ def _check_memory(facts: Facts, compute_dtype: str | None) -> None:
     needed = facts.size
     if compute_dtype == "float32":
         needed = sum(entry.size * (2 if entry.dtype in ("F16", "BF16") else 1) for entry in facts.tensors.values())
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    there = _physical()
     if needed > there:
         raise NotEnoughMemory(
             f"{facts.folder} is too large for this machine.",
             f"Its weights take {needed / 1e9:.1f} GB, and there are {there / 1e9:.1f} GB.",
             "Use a smaller scheme or model.",
         )
+
+
+def check_cache(memory: MemoryUse, folder: Path) -> None:
+    """Raises NotEnoughMemory if the full key/value cache is more than the machine could ever hold beside the weights."""
+    there = _physical()
+    if memory.weights + memory.kv_cache > there:
+        raise NotEnoughMemory(
+            f"{folder} does not fit this machine's memory with so much context.",
+            f"Its weights take {memory.weights / 1e9:.1f} GB, the context {memory.kv_cache / 1e9:.1f} GB, and there are "
+            f"{there / 1e9:.1f} GB.",
+            "Ask for a shorter context or fewer sequences.",
+        )
+
+
+def _physical() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _folder() -> Path:
