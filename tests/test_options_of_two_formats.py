@@ -21,7 +21,7 @@ def test_an_option_goes_to_the_format_that_has_a_use_for_it(tmp_path):
 
 @pytest.mark.parametrize("option", [{"mixed_precision": True}, {"target_bpw": 3.0}])
 def test_what_one_format_refuses_is_refused_before_the_other_is_made(tmp_path, option):
-    with pytest.raises(UsageError, match="--mixed-precision|--target-bpw"):
+    with pytest.raises(UsageError, match=r"--mixed-precision|--target-bpw"):
         pajamas.run(
             "convert", model="tiny", output=tmp_path / "out", formats="gguf,mlx", precision="q6_k:8bit", **option
         )

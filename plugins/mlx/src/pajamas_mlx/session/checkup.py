@@ -92,13 +92,13 @@ def _check_memory(facts: Facts, compute_dtype: str | None) -> None:
 
 
 def check_cache(memory: MemoryUse, folder: Path) -> None:
-    """Raises NotEnoughMemory if the full key/value cache is more than the machine could ever hold beside the weights."""
+    """Raises NotEnoughMemory if weights and a full key/value cache are more than the machine could ever hold."""
     there = _physical()
     if memory.weights + memory.kv_cache > there:
         raise NotEnoughMemory(
             f"{folder} does not fit this machine's memory with so much context.",
-            f"Its weights take {memory.weights / 1e9:.1f} GB, the context {memory.kv_cache / 1e9:.1f} GB, and there are "
-            f"{there / 1e9:.1f} GB.",
+            f"Its weights take {memory.weights / 1e9:.1f} GB, the context {memory.kv_cache / 1e9:.1f} GB, and there "
+            f"are {there / 1e9:.1f} GB.",
             "Ask for a shorter context or fewer sequences.",
         )
 
