@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import pajamas
-from pajamas.errors import PluginConflict, UnsupportedFeature, UsageError
+from pajamas.errors import ModelNotFound, PluginConflict, UnsupportedFeature, UsageError
 from pajamas.plugins import PluginHost
 from plugin_dists import write_dist
 
@@ -15,6 +15,19 @@ METRICS = """
     @hookimpl
     def validation_metrics():
         return {metrics}
+"""
+STRICT = """
+    from pajamas.errors import UsageError
+    from pajamas.hookspecs import hookimpl
+
+    @hookimpl
+    def validation_metrics():
+        return {"length": "how long the answers are"}
+
+    @hookimpl
+    def check_validation(plan):
+        if "ruler" not in plan.options:
+            raise UsageError(f"{plan.metrics[0]} needs a ruler.", "", "")
 """
 NOTHING_LOADED = "no-such-folder/model.gguf"
 DISABLED = frozenset({"validate"})
@@ -52,6 +65,16 @@ def test_an_unknown_metric_is_refused_before_anything_is_loaded_and_near_ones_ar
 
     assert "'lenght'" in caught.value.what
     assert "length" in caught.value.why
+
+
+def test_a_plugin_may_refuse_a_plan_before_anything_is_loaded(dists):
+    write_dist(dists, "pajamas-ruler", STRICT, entry="ruler", group="pajamas.plugins")
+    given, host = {"quantized": NOTHING_LOADED, "text": "A text."}, PluginHost(disabled=DISABLED)
+
+    with pytest.raises(UsageError, match="length needs a ruler"):
+        pajamas.run("validate", **given, host=host)
+    with pytest.raises(ModelNotFound):
+        pajamas.run("validate", options={"ruler": 1}, **given, host=host)
 
 
 def test_without_a_plugin_that_measures_the_error_says_which_to_install():

@@ -8,8 +8,6 @@ from pathlib import Path
 from pajamas.cli.output import say_field
 from pajamas.types import Artifact, Finding
 from pajamas.validation import Measured
-from pajamas_validate.equivalence.findings import of_reading
-from pajamas_validate.equivalence.reading import ReadingDifference
 from pajamas_validate.findings import failed
 from pajamas_validate.likelihood import label_of
 from pajamas_validate.printing import with_lines
@@ -38,15 +36,6 @@ def test_a_model_is_called_by_its_receipts_scheme(tmp_path, tiny_gguf):
     path = Path(shutil.copyfile(made, tmp_path / "gguf" / made.name))
 
     assert label_of(None, Artifact(path=path, format="gguf")) == "mixed_3_4"
-
-
-def test_texts_that_are_alike_in_a_normal_form_only_are_not_called_the_same():
-    difference = ReadingDifference(
-        text="b", what="tokens", first="A", second="B", position=0, first_shown="x", second_shown="y", form="NFC"
-    )
-
-    [(_, line)] = of_reading("tokens", "texts", 65, [difference]).lines
-    assert line == "64 of 65 texts alike, 1 in one Unicode normal form only"
 
 
 def test_a_failure_says_what_to_try_next():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from attrs import evolve, fields_dict
 
@@ -25,13 +26,14 @@ def settle(jobs: Sequence[QuantizeJob], choices: Sequence[Choice]) -> list[tuple
         return [(jobs[0], ())]
     errors = [_refusal(job, choice) for job, choice in zip(jobs, choices, strict=True)]
     taken = {name for job, error in zip(jobs, errors, strict=True) if error is None for name in given(options_of(job))}
-    settled = []
+    settled: list[tuple[QuantizeJob, tuple[str, ...]]] = []
     for job, choice, error in zip(jobs, choices, errors, strict=True):
         if error is None:
             settled.append((job, ()))
             continue
         names = [name for name in given(options_of(job)) if name in taken]
-        fewer = evolve(job, **{name: fields_dict(QuantizeJob)[name].default for name in names})
+        defaults: dict[str, Any] = {name: fields_dict(QuantizeJob)[name].default for name in names}
+        fewer = evolve(job, **defaults)
         if not isinstance(error, NoEffect) or not names or _refusal(fewer, choice) is not None:
             raise error
         settled.append((fewer, (error.what,)))
