@@ -139,7 +139,7 @@ def task_of(model, parent, **options):
     for folder in (source, output):
         folder.mkdir(parents=True)
     origin.link(job.files, source)
-    text.write_text((find_corpus(job) or general_corpus()).text[:1200], encoding="utf-8")
+    text.write_text((find_corpus(job) or general_corpus()).text[:2400], encoding="utf-8")
     return make_task(job, find_recipe(job), source, output, text)
 
 
