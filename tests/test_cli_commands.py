@@ -151,6 +151,6 @@ def test_a_disabled_backend_is_said_to_be_disabled(cli_home, tiny_gguf):
     generate = run("generate", "-m", tiny_gguf, "Hello", home=cli_home, **disabled)
     doctor = run("doctor", home=cli_home, **disabled)
 
-    assert b"Disabled by PAJAMAS_DISABLE_PLUGINS" in generate.stderr
+    assert b"disabled by PAJAMAS_DISABLE_PLUGINS" in generate.stderr
     assert b"pip install" not in generate.stderr + doctor.stdout
     assert doctor.returncode == 1

@@ -131,7 +131,7 @@ def test_the_backend_of_the_format_that_two_distributions_offer_is_the_error(dis
 
 
 def test_the_disabled_backend_of_the_format_is_the_error(host):
-    with pytest.raises(PluginLoadError, match="Disabled by PAJAMAS_DISABLE_PLUGINS"):
+    with pytest.raises(PluginLoadError, match="disabled by PAJAMAS_DISABLE_PLUGINS"):
         choose(host, "echo")
 
 

@@ -36,7 +36,7 @@ def check_claims(entries: Sequence[PluginEntry]) -> PluginEntry:
         entry = entries[0]
         raise PluginLoadError(
             f"{entry.label} is not used.",
-            f"Disabled by {DISABLE_VARIABLE}.",
+            f"disabled by {DISABLE_VARIABLE}",
             f"Take {entry.name} or {entry.distribution} out of {DISABLE_VARIABLE}.",
         )
     entry = usable[0]
