@@ -7,13 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pajamas.answer_stream import AnswerStream
 from pajamas.errors import ContextOverflow, EngineError, ModelFileError, UnsupportedFeature, UsageError
 from pajamas.types import Architecture, Feature, GenerateRequest, MemoryUse, Sampling
 from pajamas_gguf import engine
 from pajamas_gguf.batching.job import Job
 from pajamas_gguf.batching.lane import make_lane
 from pajamas_gguf.batching.scheduler import WAITING_EACH, Scheduler
-from pajamas_gguf.batching.stream import AnswerStream
 from pajamas_gguf.memory_log import read_memory
 from pajamas_gguf.session import embed, prompt_cache, score
 from pajamas_gguf.session.context import Context
@@ -122,7 +122,7 @@ class GGUFSession:
         self._check_open()
         return self._model.detokenize(token_ids)
 
-    def generate(self, request: GenerateRequest) -> AnswerStream:
+    def generate(self, request: GenerateRequest) -> AnswerStream[Job]:
         """A lazy stream, a chunk a token; `close` frees its place at once. One may be read in each of many threads, or
         several in one: whoever waits for a chunk computes for all, up to 64 chunks ahead of the other readers.
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pajamas.answer_stream import AnswerStream
 from pajamas.errors import ContextOverflow, EngineError, UsageError
 from pajamas.session import BaseSession
 from pajamas.types import GenerateRequest, MemoryUse
@@ -16,7 +17,6 @@ from pajamas_mlx.batching.group import Group
 from pajamas_mlx.batching.job import Job
 from pajamas_mlx.batching.lane import Lane
 from pajamas_mlx.batching.scheduler import WAITING_EACH, Scheduler
-from pajamas_mlx.batching.stream import AnswerStream
 from pajamas_mlx.session import prompt_cache, score
 from pajamas_mlx.session.features import FEATURES
 from pajamas_mlx.session.json_mask import Guide
@@ -85,7 +85,7 @@ class MLXSession(BaseSession):
         self._check_open()
         return self._vocabulary.detokenize(token_ids)
 
-    def generate(self, request: GenerateRequest) -> AnswerStream:
+    def generate(self, request: GenerateRequest) -> AnswerStream[Job]:
         """A lazy stream, a chunk a token; `close` frees its place at once. One may be read in each of many threads, or
         several in one: whoever waits for a chunk computes for all, up to 64 chunks ahead of the other readers.
 
