@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import threading
 
@@ -11,7 +12,8 @@ import pytest
 from pajamas.errors import EngineError
 from pajamas.types import GenerateRequest
 from pajamas.worker.lane import Lane
-from pajamas.worker.protocol import Call, End, Item
+from pajamas.worker.outbox import Outbox
+from pajamas.worker.protocol import Call, End, FrameBuffer, Item, decode
 
 
 def events(session):
@@ -108,8 +110,8 @@ def test_a_late_interrupt_does_not_hit_the_worker_itself(count_session):
             signal.raise_signal(signal.SIGINT)
             return array.shape
 
-    sent = []
-    lane = Lane(count_session, Blocks(), sent.append)
+    reading, writing = os.pipe()
+    lane = Lane(count_session, Blocks(), Outbox(writing, broken=lambda: None))
     previous = signal.signal(signal.SIGINT, lane.handle_interrupt)
     try:
         lane.inbox.put(Call(id=1, method="embed", arguments={"texts": ["a"]}, window=2))
@@ -117,6 +119,9 @@ def test_a_late_interrupt_does_not_hit_the_worker_itself(count_session):
     finally:
         signal.signal(signal.SIGINT, previous)
 
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        sent = [decode(payload) for payload in FrameBuffer().feed(pipe.read())]
     assert sent == [Item(id=1, block=(1, 2)), End(id=1)]
 
 

@@ -97,21 +97,55 @@ def chat_parser(template: str, prompt: str, tools: Iterable[Mapping[str, Any]] =
     return ChatParser(format, tools=tools, in_reasoning=prompt.rstrip().endswith(tags[0]), tags=tags)
 
 
+class ChunkParser:
+    """Takes a backend's raw chunks and gives back parsed ones, which may be none or several."""
+
+    def __init__(self, parser: ChatParser) -> None:
+        self._parser = parser
+        self._called = False
+
+    def feed(self, raw: Chunk) -> list[Chunk]:
+        parsed = self._parser.feed(raw.text)
+        if raw.finish_reason is not None:
+            parsed += self._parser.finish()
+        self._called = self._called or any(chunk.tool_calls for chunk in parsed)
+        # Tokens whose text is still held back are reported when they were made.
+        first = parsed[0] if parsed else Chunk()
+        parsed[:1] = [
+            Chunk(  # not `evolve`, which would be half of what a token costs here
+                text=first.text,
+                token_ids=raw.token_ids,
+                reasoning=first.reasoning,
+                tool_calls=first.tool_calls,
+                logprobs=raw.logprobs,
+            )
+        ]
+        if raw.finish_reason is not None:
+            reason = "tool_calls" if self._called and raw.finish_reason == "stop" else raw.finish_reason
+            parsed[-1] = evolve(parsed[-1], finish_reason=reason, usage=raw.usage)
+        return parsed if parsed != [Chunk()] else []
+
+    def finish(self) -> list[Chunk]:
+        """What is held back of a stream that broke off without its last chunk."""
+        return self._parser.finish()
+
+
 class ParsedStream(Iterator[Chunk]):
     """A backend's raw stream, parsed. Closing it closes the backend's stream, also before the first chunk."""
 
     def __init__(self, chunks: Iterator[Chunk], parser: ChatParser) -> None:
         self._chunks = chunks
-        self._parser = parser
+        self._parser = ChunkParser(parser)
         self._ready: deque[Chunk] = deque()
-        self._called = False
         self._ended = False
 
     def __next__(self) -> Chunk:
         while not self._ready:
             if self._ended:
                 raise StopIteration
-            self._read()
+            raw = next(self._chunks, None)
+            self._ended = raw is None
+            self._ready.extend(self._parser.finish() if raw is None else self._parser.feed(raw))
         return self._ready.popleft()
 
     def close(self) -> None:
@@ -120,24 +154,6 @@ class ParsedStream(Iterator[Chunk]):
         close = getattr(self._chunks, "close", None)
         if close is not None:
             close()
-
-    def _read(self) -> None:
-        raw = next(self._chunks, None)
-        if raw is None:
-            self._ended = True
-            self._ready.extend(self._parser.finish())  # only where the stream broke off without its last chunk
-            return
-        parsed = self._parser.feed(raw.text)
-        if raw.finish_reason is not None:
-            parsed += self._parser.finish()
-        self._called = self._called or any(chunk.tool_calls for chunk in parsed)
-        # Tokens whose text is still held back are reported when they were made.
-        first = parsed[0] if parsed else Chunk()
-        parsed[:1] = [evolve(first, token_ids=raw.token_ids, logprobs=raw.logprobs)]
-        reason = "tool_calls" if self._called and raw.finish_reason == "stop" else raw.finish_reason
-        parsed[-1] = evolve(parsed[-1], finish_reason=reason, usage=raw.usage)
-        if parsed != [Chunk()]:
-            self._ready.extend(parsed)
 
 
 def parse_stream(chunks: Iterator[Chunk], parser: ChatParser) -> ParsedStream:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import select
 import threading
 from queue import SimpleQueue
+from typing import Protocol
 
 from attrs import field, frozen
 
-from pajamas.errors import EngineCrashed, EngineError, EngineMissing, PajamasError
+from pajamas.errors import EngineCrashed, EngineError, EngineMissing, PajamasError, error_class
 from pajamas.plugin_entries import core_version
 from pajamas.worker.blocks import read_block
 from pajamas.worker.process import WorkerProcess
 from pajamas.worker.protocol import (
+    PROTOCOL,
     Call,
     Cancel,
     Close,
@@ -32,6 +35,8 @@ from pajamas.worker.protocol import (
     encode,
 )
 
+log = logging.getLogger(__name__)
+
 _CHUNK = 2**16
 _KILL_SECONDS = 10.0
 """How long a killed process may take to be gone before its exit is no longer waited for."""
@@ -45,12 +50,23 @@ class Block:
     data: bytearray
 
 
+Reply = Hello | Ready | Item | Block | End
+Answer = Reply | Failure | PajamasError
+
+
+class Inbox(Protocol):
+    """Where the reader's thread puts what comes for a call; a queue, or what hands it on to an event loop."""
+
+    def put(self, answer: Answer, /) -> None: ...
+    def get(self) -> Answer: ...
+
+
 @frozen(eq=False)
 class Waiter:
     """Who waits for the answers to one call."""
 
     id: int
-    inbox: SimpleQueue[Hello | Ready | Item | Block | End | Failure | PajamasError] = field(factory=SimpleQueue)
+    inbox: Inbox = field(factory=lambda: SimpleQueue[Answer]())
 
 
 class Channel:
@@ -61,9 +77,18 @@ class Channel:
         backend: for messages.
         heartbeat: seconds of silence after which the worker is pinged.
         patience: seconds of silence after which it is killed.
+        inbox: of what comes while the session is loaded.
     """
 
-    def __init__(self, process: WorkerProcess, backend: str, *, heartbeat: float, patience: float) -> None:
+    def __init__(
+        self,
+        process: WorkerProcess,
+        backend: str,
+        *,
+        heartbeat: float,
+        patience: float,
+        inbox: Inbox | None = None,
+    ) -> None:
         self.process = process
         self._backend = backend
         self._heartbeat = heartbeat
@@ -72,8 +97,9 @@ class Channel:
         self._greeted = False
         self._closing = False
         self._error: PajamasError | None = None
+        self._verdict: PajamasError | None = None
         self._outbox: SimpleQueue[bytes | None] = SimpleQueue()
-        self.loading = Waiter(0)
+        self.loading = Waiter(0) if inbox is None else Waiter(0, inbox)
         self._waiters: dict[int, Waiter] = {0: self.loading}
         self._threads = [
             threading.Thread(target=target, name=f"pajamas-worker-{name}", daemon=True)
@@ -90,15 +116,17 @@ class Channel:
         """Raises EngineError for a message that cannot be sent; one to a dead worker goes nowhere."""
         self._outbox.put(encode(message))
 
-    def call(self, method: str, arguments: dict[str, object], window: int) -> Waiter:
+    def call(
+        self, method: str, arguments: dict[str, object], window: int, inbox: Inbox | None = None, delay: float = 0.0
+    ) -> Waiter:
         """Raises EngineCrashed if the worker is dead, EngineError if it is closed."""
-        waiter = Waiter(next(self._ids))
+        waiter = Waiter(next(self._ids)) if inbox is None else Waiter(next(self._ids), inbox)
         # Registered before the look at `_error`, which is set before the waiters are told: nobody is left waiting.
         self._waiters[waiter.id] = waiter
         try:
             if self._error is not None:
                 raise _again(self._error)
-            self.send(Call(id=waiter.id, method=method, arguments=arguments, window=window))  # type: ignore[arg-type]  # one of Call's own names
+            self.send(Call(id=waiter.id, method=method, arguments=arguments, window=window, delay=delay))  # type: ignore[arg-type]  # one of Call's own names
         except BaseException:
             self.forget(waiter)
             raise
@@ -119,6 +147,11 @@ class Channel:
             self.process.exited.wait(grace)
         finally:
             self.kill()
+
+    def condemn(self, error: PajamasError) -> None:
+        """Kill the worker; whoever waits, and all later calls, are told `error`. Does not wait."""
+        self._verdict = error
+        self.process.kill()
 
     def kill(self) -> None:
         self._closing = True
@@ -155,7 +188,7 @@ class Channel:
         self.process.exited.wait(_KILL_SECONDS)
         if self._closing:
             error = EngineError("The session is closed.", "", "Load the model again.")
-        self._error = error or self._crash()
+        self._error = self._verdict or error or self._crash()
         for waiter in list(self._waiters.values()):
             waiter.inbox.put(_again(self._error))
         self._outbox.put(None)
@@ -198,7 +231,7 @@ class Channel:
             self.loading.inbox.put(message)
         elif isinstance(message, Item | End | Failure):
             waiter = self._waiters.get(message.id)  # None: it was cancelled, and this was on its way
-            answer: Item | Block | End | Failure = message
+            answer: Answer = message
             if isinstance(message, Item) and message.block is not None:
                 if waiter is not None:
                     answer = Block(message.block, read_block(self.process.blocks, message.block))
@@ -232,3 +265,28 @@ class Channel:
 def _again(error: PajamasError) -> PajamasError:
     """One instance for each who waits: a traceback belongs to one thread."""
     return type(error)(error.what, error.why, error.fix)
+
+
+def checked(answer: Answer) -> Reply:
+    """Raises what the worker, or its death, has to say."""
+    if isinstance(answer, PajamasError):
+        raise answer
+    if isinstance(answer, Failure):
+        error = error_class(answer.error)(answer.what, answer.why, answer.fix)
+        if answer.trace:
+            log.info("The worker's traceback:\n%s", answer.trace)
+            error.add_note(answer.trace)
+        raise error
+    return answer
+
+
+def check_version(hello: Reply, process: WorkerProcess) -> None:
+    """Raises EngineError unless the worker greets, and runs this version of pajamas."""
+    if not isinstance(hello, Hello):
+        raise EngineError("The worker did not greet.", repr(hello)[:200])
+    if hello.protocol != PROTOCOL or hello.version != core_version():
+        raise EngineError(
+            f"The worker runs pajamas {hello.version}, and this is pajamas {core_version()}.",
+            f"They understand each other only in one version (protocol {hello.protocol} and {PROTOCOL}).",
+            f"{process.python} -m pip install pajamas=={core_version()}",
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
 import weakref
@@ -10,22 +9,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from pajamas.errors import EngineError, PajamasError, error_class
-from pajamas.plugin_entries import core_version
+from pajamas.errors import EngineError, PajamasError
 from pajamas.types import Architecture, Artifact, Chunk, Feature, GenerateRequest, LoadOptions, MemoryUse, Sampling
-from pajamas.worker.channel import Block, Channel, Waiter
+from pajamas.worker.channel import Block, Channel, Reply, Waiter, check_version, checked
 from pajamas.worker.process import WorkerProcess
 from pajamas.worker.protocol import (
     BESIDE_A_STREAM,
-    PROTOCOL,
     Credit,
     End,
     Facts,
-    Failure,
-    Hello,
     Item,
     Load,
     Ready,
+    chunk_of,
     from_json,
     to_json,
 )
@@ -33,10 +29,6 @@ from pajamas.worker.protocol import (
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-log = logging.getLogger(__name__)
-
-Answer = Hello | Ready | Item | Block | End
 
 HEARTBEAT = 2.0
 PATIENCE = 60.0
@@ -99,9 +91,9 @@ class WorkerSession:
         process = WorkerProcess(Path(python or sys.executable))
         channel = Channel(process, backend, heartbeat=heartbeat, patience=patience)
         try:
-            _check_version(_receive(channel.loading), process)
+            check_version(checked(channel.loading.inbox.get()), process)
             channel.send(Load(backend=backend, artifact=artifact, options=options))
-            ready = _receive(channel.loading)
+            ready = checked(channel.loading.inbox.get())
             if not isinstance(ready, Ready):
                 raise EngineError(f"The worker of backend {backend!r} answered out of turn.", repr(ready)[:200])
         except BaseException:
@@ -234,7 +226,7 @@ class Stream:
                 self._waiter = channel.call(self._method, self._arguments, self._window)
             waiter = self._waiter
         try:
-            answer = _receive(waiter)
+            answer = checked(waiter.inbox.get())
             value = self._value(answer)
         except (PajamasError, StopIteration):
             self.ended = True
@@ -258,36 +250,11 @@ class Stream:
         if hasattr(self, "_state"):  # else `__init__` was not reached
             self.close()
 
-    def _value(self, answer: Answer) -> Any:
+    def _value(self, answer: Reply) -> Any:
         if isinstance(answer, Block):
             import numpy as np
 
             return np.frombuffer(answer.data, dtype=np.float32).reshape(answer.shape)
         if isinstance(answer, Item):
-            return from_json(answer.value, Chunk) if self._method == "generate" else answer.value
+            return chunk_of(answer.value) if self._method == "generate" else answer.value
         raise StopIteration
-
-
-def _receive(waiter: Waiter) -> Answer:
-    """Raises what the worker, or its death, has to say."""
-    answer = waiter.inbox.get()
-    if isinstance(answer, PajamasError):
-        raise answer
-    if isinstance(answer, Failure):
-        error = error_class(answer.error)(answer.what, answer.why, answer.fix)
-        if answer.trace:
-            log.info("The worker's traceback:\n%s", answer.trace)
-            error.add_note(answer.trace)
-        raise error
-    return answer
-
-
-def _check_version(hello: Answer, process: WorkerProcess) -> None:
-    if not isinstance(hello, Hello):
-        raise EngineError("The worker did not greet.", repr(hello)[:200])
-    if hello.protocol != PROTOCOL or hello.version != core_version():
-        raise EngineError(
-            f"The worker runs pajamas {hello.version}, and this is pajamas {core_version()}.",
-            f"They understand each other only in one version (protocol {hello.protocol} and {PROTOCOL}).",
-            f"{process.python} -m pip install pajamas=={core_version()}",
-        )

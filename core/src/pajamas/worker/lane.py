@@ -8,7 +8,7 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import FrameType
@@ -19,6 +19,7 @@ from attrs import define
 from pajamas.errors import PajamasError
 from pajamas.types import GenerateRequest, Session
 from pajamas.worker.blocks import BlockWriter
+from pajamas.worker.outbox import Outbox
 from pajamas.worker.protocol import (
     BESIDE_A_STREAM,
     Call,
@@ -27,7 +28,8 @@ from pajamas.worker.protocol import (
     End,
     Failure,
     Item,
-    Message,
+    encode,
+    encode_chunk,
     from_json,
     to_json,
 )
@@ -35,25 +37,27 @@ from pajamas.worker.protocol import (
 INTERRUPT_SECONDS = 0.1
 """How long a step may go on after its stream was cancelled: an ordinary one ends by itself and is not disturbed."""
 
-Send = Callable[[Message], None]
-
 
 @define
 class _Stream:
     id: int
-    items: Iterator[Item]
+    frames: Iterator[bytes]
     credit: int
+    delay: float
+    """Seconds that the next item may be held back."""
+    later: float
+    """The same for those after it."""
 
 
 class Lane:
     """Runs one exclusive call at a time, in the thread that calls `serve`; the others wait in order."""
 
-    def __init__(self, session: Session, blocks: BlockWriter, send: Send) -> None:
+    def __init__(self, session: Session, blocks: BlockWriter, outbox: Outbox) -> None:
         self.inbox: SimpleQueue[Call | Credit | Cancel | None] = SimpleQueue()
         """None ends the lane."""
         self._session = session
         self._blocks = blocks
-        self._send = send
+        self._outbox = outbox
         self._waiting: deque[Call] = deque()
         self._stream: _Stream | None = None
         self._inner: Iterator[Any] | None = None
@@ -127,33 +131,37 @@ class Lane:
             self._waiting = deque(call for call in self._waiting if call.id != message.id)
 
     def _start(self, call: Call) -> None:
-        self._stream = _Stream(call.id, self._items(call), call.window)
+        self._stream = _Stream(call.id, self._frames(call), call.window, 0.0, call.delay)
 
     def _step(self) -> None:
         stream = self._stream
         assert stream is not None
         try:
             self._computing = True
-            item = next(stream.items, None)
+            frame = next(stream.frames, None)
             self._computing = False
-            if item is None:
+            if frame is None:
                 self._stream = None
-                self._send(End(id=stream.id))
+                self._outbox.send(encode(End(id=stream.id)))
+            elif stream.delay:
+                stream.credit -= 1
+                self._outbox.send_soon(frame, stream.delay)
             else:
                 stream.credit -= 1
-                self._send(item)
+                stream.delay = stream.later
+                self._outbox.send(frame)
         except BaseException as error:  # all of them, SystemExit too: the client waits for an answer and must get it
             self._computing = False
             self._close_stream()
-            self._send(failure(stream.id, error))
+            self._outbox.send(encode(failure(stream.id, error)))
 
     def _answer_beside(self, call: Call) -> None:
         try:
-            for item in list(self._items(call)):
-                self._send(item)
-            self._send(End(id=call.id))
+            for frame in list(self._frames(call)):
+                self._outbox.send(frame)
+            self._outbox.send(encode(End(id=call.id)))
         except BaseException as error:  # as in `_step`
-            self._send(failure(call.id, error))
+            self._outbox.send(encode(failure(call.id, error)))
 
     def _close_stream(self) -> None:
         """Closing the generator is what stops the engine and frees the session."""
@@ -161,19 +169,21 @@ class Lane:
         if stream is None:
             return
         try:
-            stream.items.close()  # type: ignore[attr-defined]  # `_items` is a generator
+            stream.frames.close()  # type: ignore[attr-defined]  # `_frames` is a generator
         except Exception:
             traceback.print_exc(file=sys.stderr)  # nobody waits for this stream any more
 
-    def _items(self, call: Call) -> Iterator[Item]:
+    def _frames(self, call: Call) -> Iterator[bytes]:
         """What a call gives, one message each; the session's own stream is closed with this one."""
         values = self._values(call.method, call.arguments)
         try:
             for value in values:
-                if call.method in ("score", "embed"):
-                    yield Item(id=call.id, block=self._blocks.write(value))
+                if call.method == "generate":
+                    yield encode_chunk(call.id, value)
+                elif call.method in ("score", "embed"):
+                    yield encode(Item(id=call.id, block=self._blocks.write(value)))
                 else:
-                    yield Item(id=call.id, value=to_json(value))
+                    yield encode(Item(id=call.id, value=to_json(value)))
         finally:
             values.close()  # type: ignore[attr-defined]  # a generator
 

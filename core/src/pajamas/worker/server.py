@@ -17,6 +17,7 @@ from pajamas.plugins import PluginHost
 from pajamas.types import Feature, Session
 from pajamas.worker.blocks import BlockWriter
 from pajamas.worker.lane import Lane, failure
+from pajamas.worker.outbox import Outbox
 from pajamas.worker.protocol import (
     PROTOCOL,
     Call,
@@ -44,9 +45,8 @@ class Server:
 
     def __init__(self, requests: int, answers: int, blocks: int) -> None:
         self._requests = requests
-        self._answers = answers
         self._blocks = BlockWriter(blocks)
-        self._sending = threading.Lock()
+        self._outbox = Outbox(answers, _end_group)
         self._loads: SimpleQueue[Load] = SimpleQueue()
         self._session: Session
         self._main: Lane | None = None
@@ -65,7 +65,7 @@ class Server:
             self._send(failure(0, error))
             return
         self._parallel = Feature.PARALLEL in session.features
-        self._main = Lane(session, self._blocks, self._send)
+        self._main = Lane(session, self._blocks, self._outbox)
         self._session = session
         signal.signal(signal.SIGINT, self._main.handle_interrupt)
         self._send(ready)
@@ -115,7 +115,7 @@ class Server:
         assert self._main is not None
         if not self._parallel:
             return self._main
-        lane = self._lanes[call.id] = Lane(self._session, self._blocks, self._send)
+        lane = self._lanes[call.id] = Lane(self._session, self._blocks, self._outbox)
         thread = threading.Thread(target=self._serve_once, args=(call.id, lane), name=f"pajamas-call-{call.id}")
         self._threads.add(thread)
         thread.start()
@@ -127,13 +127,7 @@ class Server:
         self._threads.discard(threading.current_thread())
 
     def _send(self, message: Message) -> None:
-        data = memoryview(encode(message))
-        try:
-            with self._sending:
-                while data:
-                    data = data[os.write(self._answers, data) :]
-        except BrokenPipeError:
-            _end_group()
+        self._outbox.send(encode(message))
 
 
 def _facts(session: Session) -> Facts:

@@ -1,12 +1,13 @@
 # ruff: noqa: T201  an engine prints, and the worker must cope
 """A backend whose model can count, and fail in every way that an engine can. A test double for worker tests.
 
-The artifact's `details` set it up; a prompt is a command and its number, such as "count 5".
+The artifact's `details`, or the JSON in its file, set it up; a prompt is a command and its number, such as "count 5".
 """
 
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import signal
 import subprocess
@@ -24,13 +25,14 @@ VOCABULARY = 1000
 @hookimpl
 def describe():
     return BackendInfo(
-        name="count", engine="none", engine_version=None, formats=("count",), schemes=(), features=frozenset(Feature)
-    )
+        name="count", engine="none", engine_version=None, formats=("count",), schemes=(), features=frozenset(Feature),
+        file_suffixes={".count": "count"},
+    )  # fmt: skip
 
 
 @hookimpl
 def load(artifact, options):
-    details = artifact.details
+    details = artifact.details or (json.loads(artifact.path.read_text()) if artifact.path.is_file() else {})
     fault = details.get("load")
     if fault == "crash":
         print("engine: bad file, giving up", file=sys.stderr, flush=True)
@@ -126,6 +128,12 @@ class CountSession:
         while True:
             yield "tick "
             time.sleep(seconds)
+
+    def _paced(self, number):
+        """So many pieces, a hundredth of a second apart."""
+        for _ in range(int(number)):
+            yield "tick "
+            time.sleep(0.01)
 
     def _sleep(self, number):
         """A step that takes long, and says when it has begun."""

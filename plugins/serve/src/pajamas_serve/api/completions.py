@@ -1,0 +1,238 @@
+"""POST /v1/completions: text or tokens continued, without any chat template."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve, frozen
+
+from pajamas.errors import UsageError
+from pajamas.needs import refuse_missing
+from pajamas.types import Chunk, Feature, GenerateRequest, Usage
+from pajamas_serve.api.body import read
+from pajamas_serve.api.chat import joined
+from pajamas_serve.api.completion_logprobs import CompletionLogprobs
+from pajamas_serve.api.endpoint import Events, Json
+from pajamas_serve.api.objects import DONE, frame, new_id, now, usage_object
+from pajamas_serve.api.prompt_scores import TokenScore, score_prompt
+from pajamas_serve.api.requests import CompletionRequest
+from pajamas_serve.api.running import Answer, Job, check_text, collect, prepared, run_all
+from pajamas_serve.api.sampling import longest, refuse_stream_options, sampling, schema_of, stops
+from pajamas_serve.errors import BadParameter
+
+if TYPE_CHECKING:
+    from pajamas.worker.protocol import Facts
+    from pajamas_serve.api.endpoint import Call, Reply
+    from pajamas_serve.pool.pool import ModelPool
+    from pajamas_serve.service import Service
+
+_DEFAULT_TOKENS = 16
+
+Prompt = str | list[int]
+
+
+@frozen(kw_only=True)
+class _Echo:
+    """A prompt that is given back."""
+
+    text: str
+    tokens: tuple[int, ...]
+    scores: tuple[TokenScore, ...] = ()
+    pieces: dict[int, str]
+
+
+async def completions(service: Service, call: Call) -> Reply:
+    request = read(CompletionRequest, call.body)
+    prompts = prompts_of(request.prompt)
+    n = request.n or 1
+    _check(service, request, len(prompts) * n)
+    pool = service.pool(call, request.model)
+    facts = await pool.learn()
+    service.log_request(call, request, request.prompt)
+    if request.echo and request.logprobs is not None:
+        refuse_missing(facts.backend, [Feature.SCORE], facts.features)
+    jobs = [await _job(facts, request, prompt, number) for prompt in prompts for number in range(n)]
+    echoes: list[_Echo] | None = None
+    if request.echo:
+        found = await asyncio.gather(*(_echo(pool, prompt, request.logprobs) for prompt in prompts))
+        echoes = [echo for echo in found for _ in range(n)]
+        # The tokens that were scored are those that are gone on from.
+        jobs = [
+            evolve(job, request=evolve(job.request, prompt=None, token_ids=echo.tokens))
+            for job, echo in zip(jobs, echoes, strict=True)
+        ]
+    if request.max_tokens == 0:
+        jobs = []
+    answer = _Object(call, service.fingerprint(pool), request, echoes, n)
+    if request.stream:
+        return Events(frames=_frames(service, call, pool, jobs, answer, len(prompts) * n))
+    answers = (
+        await collect(service, call, pool, jobs) if jobs else [Answer(finish_reason="length") for _ in echoes or ()]
+    )
+    service.log_answers(call, answers)
+    return Json(body=answer.whole(answers))
+
+
+def prompts_of(given: str | list[Any]) -> list[Prompt]:
+    """One prompt or several, each text or tokens.
+
+    Raises:
+        BadParameter: there is none, or one is empty.
+    """
+    several: list[Prompt] = [given] if isinstance(given, str) or (given and isinstance(given[0], int)) else list(given)
+    if not several or any(not prompt for prompt in several):
+        raise BadParameter("prompt", "A prompt is empty.", "The model needs something to go on from.")
+    for prompt in several:
+        if isinstance(prompt, str):
+            check_text(prompt, "prompt")
+    return several
+
+
+def _check(service: Service, request: CompletionRequest, count: int) -> None:
+    refuse_stream_options(request)
+    if count > service.settings.max_choices:
+        raise BadParameter("prompt", f"{count} answers are too many for one request.",
+                           f"This server gives {service.settings.max_choices}.")  # fmt: skip
+    if request.best_of not in (None, request.n or 1):
+        raise BadParameter(
+            "best_of", "'best_of' cannot differ from 'n'.", "Leave it out.", code="unsupported_parameter"
+        )
+    if request.max_tokens == 0 and not request.echo:
+        raise BadParameter("max_tokens", "0 tokens are no answer.", "Ask for one at least, or for 'echo'.")
+
+
+async def _job(facts: Facts, request: CompletionRequest, prompt: Prompt, number: int) -> Job:
+    given = {"prompt": prompt, "raw": True} if isinstance(prompt, str) else {"token_ids": tuple(prompt)}
+    wanted = GenerateRequest(
+        **given,
+        sampling=sampling(request, number),
+        max_tokens=_DEFAULT_TOKENS if (tokens := longest(request)) is None else max(1, tokens),
+        stop=stops(request),
+        ignore_eos=bool(request.ignore_eos),
+        logprobs=request.logprobs,
+        json_schema=schema_of(request.response_format),
+        grammar=request.grammar,
+        cache_prompt=request.cache_prompt is not False,
+    )
+    return await prepared(facts, wanted, len(prompt))
+
+
+async def _echo(pool: ModelPool, prompt: Prompt, logprobs: int | None) -> _Echo:
+    async with pool.slot() as slot:
+        worker = slot.worker
+        tokens = await worker.tokenize(prompt) if isinstance(prompt, str) else prompt
+        text = prompt if isinstance(prompt, str) else await worker.detokenize(tokens)
+        if logprobs is None:
+            return _Echo(text=text, tokens=tuple(tokens), pieces={})
+        if not tokens:
+            raise UsageError("The prompt has no tokens.", "", "Write something.")
+        scores = await score_prompt(worker, tokens, logprobs)
+        wanted = {token for score in scores for token in (score.token, *(top for top, _ in score.top))}
+        pieces = await pool.pieces.of(worker, wanted)
+    return _Echo(text=text, tokens=tuple(tokens), scores=tuple(scores), pieces=pieces)
+
+
+class _Object:
+    """What all parts of one answer have in common."""
+
+    def __init__(
+        self, call: Call, fingerprint: str, request: CompletionRequest, echoes: list[_Echo] | None, n: int
+    ) -> None:
+        self._head = {
+            "id": new_id("cmpl"), "object": "text_completion", "created": now(), "model": call.model,
+            "system_fingerprint": fingerprint,
+        }  # fmt: skip
+        self._count = request.logprobs
+        self._echoes = echoes
+        self._n = n
+        self.with_usage = bool(request.stream_options and request.stream_options.include_usage)
+        self._writers: dict[int, CompletionLogprobs] = {}
+
+    def whole(self, answers: list[Answer]) -> dict[str, Any]:
+        choices = []
+        for number, answer in enumerate(answers):
+            parts = [self._echo(number), (answer.text, self._logprobs(number, answer.logprobs))]
+            logprobs = [part[1] for part in parts if part[1]]
+            choices.append(self._choice(number, "".join(part[0] for part in parts), _added(logprobs), answer))
+        return {**self._head, "choices": choices, "usage": self.usage(answers)}
+
+    def first(self, number: int) -> bytes:
+        """The echo, as the first part of a stream; nothing where none was asked for."""
+        text, logprobs = self._echo(number)
+        return self._frame(number, text, logprobs, None) if self._echoes is not None else b""
+
+    def part(self, number: int, chunk: Chunk) -> bytes:
+        logprobs = self._logprobs(number, chunk.logprobs) if chunk.logprobs else None
+        return self._frame(number, chunk.text, logprobs, chunk.finish_reason)
+
+    def end(self, number: int) -> bytes:
+        """Of an answer of no tokens."""
+        return self._frame(number, "", None, "length")
+
+    def last(self, answers: list[Answer]) -> bytes:
+        return frame({**self._head, "choices": [], "usage": self.usage(answers)})
+
+    def usage(self, answers: list[Answer]) -> dict[str, Any]:
+        usages = [answer.usage for answer in answers if answer.usage]
+        if not usages and self._echoes is not None:
+            usages = [Usage(prompt_tokens=len(echo.tokens), completion_tokens=0) for echo in self._echoes]
+        return usage_object(usages, prompts=sum(usage.prompt_tokens for usage in usages[:: self._n]))
+
+    def _echo(self, number: int) -> tuple[str, dict[str, Any] | None]:
+        if self._echoes is None:
+            return "", None
+        echo = self._echoes[number]
+        logprobs = self._writer(number).prompt(echo.scores, echo.pieces, echo.text) if self._count is not None else None
+        return echo.text, logprobs
+
+    def _logprobs(self, number: int, entries: Any) -> dict[str, Any] | None:
+        return None if self._count is None else self._writer(number).answer(entries)
+
+    def _writer(self, number: int) -> CompletionLogprobs:
+        return self._writers.setdefault(number, CompletionLogprobs(self._count or 0))
+
+    def _choice(self, number: int, text: str, logprobs: Any, answer: Answer) -> dict[str, Any]:
+        return {"text": text, "index": number, "logprobs": logprobs, "finish_reason": answer.finish_reason}
+
+    def _frame(self, number: int, text: str, logprobs: Any, reason: str | None) -> bytes:
+        choice = {"text": text, "index": number, "logprobs": logprobs, "finish_reason": reason}
+        usage = {"usage": None} if self.with_usage else {}
+        return frame({**self._head, "choices": [choice], **usage})
+
+
+def _added(parts: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The lists of all parts in one."""
+    if not parts:
+        return None
+    names = [name for name in parts[0] if parts[0][name] is not None]
+    return {name: [item for part in parts for item in part[name]] if name in names else None for name in parts[0]}
+
+
+async def _frames(
+    service: Service, call: Call, pool: ModelPool, jobs: list[Job], answer: _Object, count: int
+) -> AsyncGenerator[bytes, None]:
+    answers = [Answer() for _ in range(count)]
+    begun: set[int] = set()
+    if not jobs:
+        yield b"".join(answer.first(number) + answer.end(number) for number in range(count))
+    else:
+        async with aclosing(run_all(service, call, pool, jobs)) as stream:
+            async for number, chunks in stream:
+                echoed = b"" if number in begun else answer.first(number)
+                begun.add(number)
+                for chunk in chunks:
+                    answers[number].add(chunk)
+                parts = [answer.part(number, chunk) for chunk in joined(chunks) if _speaks(chunk)]
+                if data := b"".join([echoed, *parts]):
+                    yield data
+    service.log_answers(call, answers)
+    if answer.with_usage:
+        yield answer.last(answers)
+    yield DONE
+
+
+def _speaks(chunk: Chunk) -> bool:
+    return bool(chunk.text or chunk.logprobs or chunk.finish_reason)

@@ -1,0 +1,95 @@
+"""Errors as OpenAI's API has them: an object with message, type, param and code, and the status that goes with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import frozen
+
+from pajamas.errors import (
+    ContextOverflow,
+    EngineCrashed,
+    ModelNotFound,
+    NotEnoughMemory,
+    PajamasError,
+    TemplateError,
+    Unsupported,
+    UnsupportedFeature,
+    UsageError,
+)
+from pajamas_serve.errors import BadParameter, TimedOut, Unavailable, UnknownModel
+
+
+@frozen(kw_only=True)
+class ApiError:
+    """One error, ready to be sent."""
+
+    status: int
+    type: str
+    message: str
+    param: str | None = None
+    code: str | None = None
+    retry_after: float | None = None
+
+    def body(self) -> dict[str, Any]:
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        headers = [] if self.retry_after is None else [(b"retry-after", str(max(1, round(self.retry_after))).encode())]
+        return [*headers, (b"www-authenticate", b"Bearer")] if self.status == 401 else headers
+
+
+_KINDS: tuple[tuple[type[PajamasError], int, str, str | None], ...] = (
+    (UnknownModel, 404, "not_found_error", "model_not_found"),
+    (Unavailable, 503, "unavailable_error", "unavailable"),
+    (TimedOut, 504, "timeout_error", "timeout"),
+    (ContextOverflow, 400, "invalid_request_error", "context_length_exceeded"),
+    (UnsupportedFeature, 400, "invalid_request_error", "unsupported_parameter"),
+    (TemplateError, 400, "invalid_request_error", "template_error"),
+    (UsageError, 400, "invalid_request_error", "invalid_value"),
+    (NotEnoughMemory, 503, "unavailable_error", "insufficient_memory"),
+    (EngineCrashed, 500, "server_error", "engine_crashed"),
+    (ModelNotFound, 500, "server_error", "model_not_loaded"),
+    (Unsupported, 500, "server_error", "model_not_loaded"),
+)
+"""The first class that fits says what is sent. The last two are about the server's models, not about the request."""
+
+
+def api_error(error: PajamasError) -> ApiError:
+    """What a client is told about `error`."""
+    message = " ".join(part if part.endswith((".", ":", "?")) else f"{part}." for part in _parts(error))
+    if isinstance(error, BadParameter):
+        return ApiError(
+            status=400, type="invalid_request_error", message=message, param=error.parameter, code=error.code
+        )
+    for kind, status, name, code in _KINDS:
+        if isinstance(error, kind):
+            wait = error.retry_after if isinstance(error, Unavailable) else 5.0 if status == 503 else None
+            param = "model" if kind is UnknownModel else None
+            return ApiError(status=status, type=name, message=message, param=param, code=code, retry_after=wait)
+    return ApiError(status=500, type="server_error", message=message, code="engine_error")
+
+
+def _parts(error: PajamasError) -> list[str]:
+    return [part for part in (error.what, error.why, error.fix) if part]
+
+
+UNAUTHORIZED = ApiError(
+    status=401, type="authentication_error", message="The API key is missing or wrong.", code="invalid_api_key"
+)
+FOREIGN = ApiError(
+    status=403, type="permission_error", message="Pages of this origin may not call the server.",
+    code="origin_not_allowed",
+)  # fmt: skip
+TOO_LARGE = ApiError(
+    status=413, type="invalid_request_error", message="The body is larger than this server accepts.", code="too_large"
+)
+TOO_SLOW = ApiError(
+    status=408, type="timeout_error", message="The body did not arrive in time.", code="timeout"
+)  # fmt: skip
+
+
+def internal(request_id: str) -> ApiError:
+    """A fault of the server's own, whose traceback is in its log under this id."""
+    message = f"The server failed. Its log has the traceback under request id {request_id}."
+    return ApiError(status=500, type="server_error", message=message, code="internal_error")

@@ -1,0 +1,92 @@
+"""The ASGI application: routes, who may use them, and what lives as long as the server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from pajamas_serve.api.chat import chat
+from pajamas_serve.api.completions import completions
+from pajamas_serve.api.embeddings import embeddings
+from pajamas_serve.api.endpoint import Endpoint, Handler
+from pajamas_serve.api.errors import ApiError
+from pajamas_serve.api.models import model, models
+from pajamas_serve.api.openapi import openapi
+from pajamas_serve.api.page import FILES, page
+from pajamas_serve.api.responses import responses
+from pajamas_serve.api.status import health, live, metrics, ready, status
+from pajamas_serve.api.tokens import apply_template, detokenize, tokenize
+from pajamas_serve.guard import Guard
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.types import ASGIApp
+
+    from pajamas_serve.service import Service
+
+_ROUTES: tuple[tuple[str, str, Handler], ...] = (
+    *(("GET", path, page) for path in FILES),
+    ("GET", "/live", live),
+    ("GET", "/health", health),
+    ("GET", "/ready", ready),
+    ("GET", "/metrics", metrics),
+    ("GET", "/status", status),
+    ("GET", "/openapi.json", openapi),
+    ("GET", "/v1/models", models),
+    ("GET", "/v1/models/{name:path}", model),
+    ("POST", "/v1/chat/completions", chat),
+    ("POST", "/v1/completions", completions),
+    ("POST", "/v1/responses", responses),
+    ("POST", "/v1/embeddings", embeddings),
+    ("POST", "/tokenize", tokenize),
+    ("POST", "/detokenize", detokenize),
+    ("POST", "/apply-template", apply_template),
+)
+"""Those under /v1 are there without it too, as on other servers."""
+
+
+def create_app(service: Service) -> ASGIApp:
+    """The whole application. Its lifespan starts the models' workers and ends them."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        service.models.start()
+        try:
+            yield
+        finally:
+            service.draining = True
+            await service.models.close()
+
+    routes = []
+    for method, path, handler in _ROUTES:
+        for shown in (path, path.removeprefix("/v1")) if path.startswith("/v1/") else (path,):
+            routes.append(Route(shown, Endpoint(service, handler, path), methods=[method]))
+    middleware = [Middleware(Guard, settings=service.settings, token=service.token)]
+    if service.settings.cors_origins:
+        cors = Middleware(
+            CORSMiddleware, allow_origins=list(service.settings.cors_origins), allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type"], expose_headers=["x-request-id"],
+        )  # fmt: skip
+        middleware.insert(0, cors)
+    return Starlette(
+        routes=routes, middleware=middleware, lifespan=lifespan,
+        exception_handlers={404: _not_found, 405: _not_allowed},
+    )  # fmt: skip
+
+
+async def _not_found(request: Request, _: Exception) -> Response:
+    message = f"There is no {request.method} {request.url.path}."
+    return JSONResponse(ApiError(status=404, type="not_found_error", message=message, code="not_found").body(), 404)
+
+
+async def _not_allowed(request: Request, error: Exception) -> Response:
+    message = f"{request.url.path} does not take {request.method}."
+    body = ApiError(status=405, type="invalid_request_error", message=message, code="method_not_allowed").body()
+    return JSONResponse(body, 405, headers=getattr(error, "headers", None))

@@ -1,0 +1,73 @@
+"""Room for workers: what the machine has, what is reserved, and who must go so that another may come."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from pajamas.errors import NotEnoughMemory
+from pajamas.operations.fitting import available_memory
+from pajamas_serve.pool.ledger import Ledger, Stage
+
+log = logging.getLogger(__name__)
+
+_RETURN_SECONDS = 5.0
+"""How long the system may take to show a dead process's memory as free."""
+
+
+def available() -> int:
+    """Bytes that can be taken now."""
+    import psutil
+
+    found = available_memory()  # of a container, where this is one
+    return int(psutil.virtual_memory().available) if found is None else found
+
+
+class Memory:
+    """Gives out memory one worker at a time.
+
+    Args:
+        limit: bytes for all workers together; None is what is free now.
+        evict: end the worker that was needed least recently, and return once it is gone; False if none can go.
+    """
+
+    def __init__(self, limit: int | None, evict: Callable[[object], Awaitable[bool]]) -> None:
+        self.ledger = Ledger(limit if limit is not None else available())
+        self._evict = evict
+        self._turn = asyncio.Lock()
+
+    async def reserve(self, key: object, size: int, owner: object) -> None:
+        """Make room for a worker before it is loaded.
+
+        Raises:
+            NotEnoughMemory: it does not fit, and nothing that could go is left.
+        """
+        async with self._turn:
+            while missing := self.ledger.shortage(size, available()):
+                if not await self._evict(owner):
+                    raise NotEnoughMemory(
+                        f"There is no room for a worker of {size / 1e6:,.0f} MB: {missing / 1e6:,.0f} MB are missing.",
+                        f"{self.ledger.reserved / 1e6:,.0f} of {self.ledger.limit / 1e6:,.0f} MB are reserved, and "
+                        "every other model is in use or pinned.",
+                        "Wait until one is idle, serve fewer slots or a shorter context, or raise --memory-limit.",
+                    )
+            self.ledger.reserve(key, size)
+
+    async def release(self, key: object, pid: int | None) -> None:
+        """Once the process has ended: give its room back when the system shows that it is gone."""
+        import psutil
+
+        for _ in range(round(_RETURN_SECONDS / 0.05)):
+            if pid is None or not psutil.pid_exists(pid):
+                break
+            await asyncio.sleep(0.05)
+        else:
+            log.warning("Process %s has ended and is still there; its memory is counted as free.", pid)
+        size = self.ledger.released(key)
+        log.debug("Released %.1f MB; %.1f MB are reserved.", size / 1e6, self.ledger.reserved / 1e6)
+
+    @property
+    def stages(self) -> dict[Stage, int]:
+        """Bytes reserved at each stage."""
+        return {stage: self.ledger.at(stage) for stage in Stage}

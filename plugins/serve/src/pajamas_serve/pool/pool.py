@@ -1,0 +1,300 @@
+"""One model's workers, and the requests that wait for them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from pajamas.errors import EngineCrashed, NotEnoughMemory, PajamasError, Unsupported
+from pajamas.types import Feature
+from pajamas_serve.errors import Unavailable, copied
+from pajamas_serve.pool.backoff import Backoff
+from pajamas_serve.pool.breaker import Breaker, State
+from pajamas_serve.pool.loader import Loader
+from pajamas_serve.pool.member import Member, Phase, Slot
+from pajamas_serve.pool.pieces import Pieces
+from pajamas_serve.pool.policy import PoolView, decide
+from pajamas_serve.pool.queue import Queue
+
+if TYPE_CHECKING:
+    from pajamas.worker.asynchronous import AsyncWorker
+    from pajamas.worker.protocol import Facts
+    from pajamas_serve.pool.memory import Memory
+    from pajamas_serve.settings import ModelSpec, PoolSettings
+
+log = logging.getLogger(__name__)
+
+_MEMORY_PAUSE = 2.0
+"""Seconds before a worker is tried again for which there was no room."""
+
+
+class ModelPool:
+    """Workers of one model for one purpose. Everything but the workers' loading runs in one event loop.
+
+    Args:
+        embeddings: the sessions embed instead of generating.
+        clock: of the policies, in seconds.
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        settings: PoolSettings,
+        memory: Memory,
+        *,
+        embeddings: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.spec = spec
+        self.embeddings = embeddings
+        self.settings = settings
+        self.min_workers = settings.min_workers if spec.pinned and not embeddings else 0
+        self.breaker = Breaker(settings.breaker_failures, settings.breaker_window, settings.breaker_pause)
+        self.backoff = Backoff()
+        self.members: dict[int, Member] = {}
+        self.queue = Queue()
+        self.facts: Facts | None = None
+        """What the model's sessions say of themselves; known once the first was loaded, and kept."""
+        self.pieces = Pieces()
+        self.crashes = self.starts = 0
+        self._memory = memory
+        self._clock = clock
+        self._loader = Loader(spec, settings, memory, self, embeddings=embeddings)
+        self._no_room_until = 0.0
+        self._refused: PajamasError | None = None
+        """Why this model can never be loaded for this purpose here."""
+        self._closing = False
+        self._loads: set[asyncio.Task[None]] = set()
+        self._ends: set[asyncio.Task[None]] = set()
+
+    @property
+    def ready(self) -> int:
+        return sum(member.phase is Phase.READY for member in self.members.values())
+
+    async def learn(self) -> Facts:
+        """Load the model if it never was, to know what it can do."""
+        if self.facts is None:
+            async with self.slot() as slot:
+                return slot.facts
+        return self.facts
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[Slot]:
+        """A place in a worker, waited for in order of arrival.
+
+        Raises:
+            Unavailable: the breaker is open, the queue is full, or the wait was too long.
+            PajamasError: no worker could be loaded.
+        """
+        slot = await self._acquire()
+        answered = False
+        try:
+            yield slot
+            answered = True
+        finally:
+            slot.release(answered=answered)
+
+    async def any_worker(self) -> AsyncWorker:
+        """One that is loaded, for calls that take no slot."""
+        for member in self.members.values():
+            if member.phase is Phase.READY and member.worker is not None and not member.worker.dead:
+                member.idle_since = self._clock()
+                return member.worker
+        async with self.slot() as slot:
+            return slot.worker
+
+    def review(self) -> None:
+        """Look at everything again: called when anything has changed, and by a clock."""
+        now = self._clock()
+        self._hand_out(now)
+        self._refuse_late(now)
+        for member in self.members.values():
+            member.kill_if_stalled(now, self.settings.stall_timeout)
+        if self._closing or self._refused is not None:
+            return
+        actions = decide(self._view(now))
+        for id in actions.stop:
+            _run(self.end(self.members[id]), self._ends)
+        for _ in range(self._startable(actions.start, now)):
+            member = Member(since=now, slots=self.settings.slots_each)
+            self.members[member.id] = member
+            _run(self._load(member), self._loads)
+
+    async def end(self, member: Member) -> None:
+        """End one worker; an answer that it is giving ends with an error."""
+        if member.phase is not Phase.READY or member.worker is None:
+            return
+        member.phase = Phase.ENDING
+        self._memory.ledger.releasing(member)
+        await member.worker.close()
+        await self._forget(member)
+        log.info("%s: worker %s has ended.", self.spec.name, member.id)
+
+    async def close(self) -> None:
+        """End all workers, also those that are still loading."""
+        self._closing = True
+        self.queue.refuse(_stopping())
+        for task in [*self._loads]:
+            task.cancel()
+        await asyncio.gather(*self._loads, return_exceptions=True)
+        await asyncio.gather(*(self.end(member) for member in [*self.members.values()]))
+        await asyncio.gather(*self._ends, return_exceptions=True)
+
+    async def _acquire(self) -> Slot:
+        now = self._clock()
+        probing = self.breaker.state(now) is State.HALF_OPEN
+        if self._closing:
+            raise _stopping()
+        if self._refused is not None:
+            raise copied(self._refused)
+        if len(self.queue) >= self.settings.max_queue:
+            raise Unavailable("The queue is full.", f"{len(self.queue)} requests wait for {self.spec.name!r}.")
+        if not self.breaker.admit(now):
+            raise self._refusal(now)
+        entry = self.queue.join(now)
+        self.review()
+        try:
+            member = await entry.future
+        except BaseException:
+            if (given := self.queue.leave(entry)) is not None:
+                self._give_back(given, probing=probing, answered=False)
+            elif probing:
+                self.breaker.abandoned()
+            raise
+        assert self.facts is not None
+        return Slot(
+            member,
+            self.facts,
+            self._clock,
+            lambda answered: self._give_back(member, probing=probing, answered=answered),
+        )
+
+    def _give_back(self, member: Member, *, probing: bool, answered: bool) -> None:
+        member.busy -= 1
+        member.answered += answered
+        member.idle_since = self._clock()
+        if probing and answered:
+            self.breaker.succeeded()
+        elif probing:
+            self.breaker.abandoned()
+        self.review()
+
+    def _hand_out(self, now: float) -> None:
+        while self.queue and (free := [member for member in self.members.values() if member.free > 0]):
+            member = min(free, key=lambda member: (member.busy, member.id))
+            if self.queue.serve(member):
+                member.busy += 1
+                member.last_sign = now
+
+    def _view(self, now: float) -> PoolView:
+        return PoolView(
+            workers=tuple(m.view() for m in self.members.values() if m.phase is not Phase.ENDING),
+            slots=max(
+                (m.slots for m in self.members.values() if m.phase is Phase.READY), default=self.settings.slots_each
+            ),
+            waiting=len(self.queue),
+            oldest_wait=self.queue.oldest_wait(now),
+            min_workers=self.min_workers,
+            max_workers=self.settings.max_workers,
+            idle_timeout=self.settings.idle_timeout,
+            scale_delay=self.settings.scale_delay,
+            now=now,
+        )
+
+    def _startable(self, wanted: int, now: float) -> int:
+        """So many of the workers that the policy wants may be started now."""
+        if not wanted or self.backoff.wait(now) > 0 or now < self._no_room_until:
+            return 0
+        match self.breaker.state(now):
+            case State.OPEN:
+                return 0
+            case State.HALF_OPEN:
+                return 0 if self.members else 1
+        return wanted
+
+    def _refuse_late(self, now: float) -> None:
+        """Requests that have waited too long; while no worker is ready they wait for a load, which has its own end."""
+        ready = [member.since for member in self.members.values() if member.phase is Phase.READY]
+        limit = self.settings.queue_timeout
+        if ready and now - min(ready) > limit:
+            self.queue.refuse(Unavailable(f"No slot was free for {limit:g} seconds.", retry_after=5.0), now - limit)
+
+    async def _load(self, member: Member) -> None:
+        try:
+            worker = await self._loader.start(member, lambda error: self._exited(member, error))
+        except NotEnoughMemory as error:
+            self.members.pop(member.id)
+            self._no_room_until = self._clock() + _MEMORY_PAUSE
+            log.warning("%s: %s", self.spec.name, _line(error))
+            self._refuse_if_alone(error)
+        except Unsupported as error:
+            await self._forget(member)
+            self._refused = error
+            self.queue.refuse(error)
+        except PajamasError as error:
+            self._failed(member, error)
+            await self._forget(member)
+            self._refuse_if_alone(error)
+        except BaseException:
+            await self._forget(member)
+            raise
+        else:
+            now = self._clock()
+            member.worker, member.phase = worker, Phase.READY
+            member.since = member.idle_since = member.last_sign = now
+            member.slots = self.settings.slots_each if Feature.PARALLEL in worker.facts.features else 1
+            self.facts = worker.facts
+            self.starts += 1
+            log.info("%s: worker %s is ready (process %s).", self.spec.name, member.id, worker.pid)
+        self.review()
+
+    def _exited(self, member: Member, error: PajamasError) -> None:
+        if member.phase is Phase.ENDING:
+            return
+        self._failed(member, error)
+        _run(self._forget(member), self._ends)
+        if self.breaker.state(self._clock()) is State.OPEN:
+            self.queue.refuse(self._refusal(self._clock()))
+
+    def _failed(self, member: Member, error: PajamasError) -> None:
+        now = self._clock()
+        member.phase = Phase.ENDING
+        self.crashes += isinstance(error, EngineCrashed)
+        self.breaker.failed(now)
+        self.backoff.failed(now)
+        log.error("%s: worker %s failed: %s", self.spec.name, member.id, _line(error))
+
+    async def _forget(self, member: Member) -> None:
+        await self._memory.release(member, member.worker.pid if member.worker else None)
+        self.members.pop(member.id, None)
+        self.review()
+
+    def _refuse_if_alone(self, error: PajamasError) -> None:
+        if not self.members:
+            self.queue.refuse(error)
+
+    def _refusal(self, now: float) -> Unavailable:
+        return Unavailable(
+            f"The model {self.spec.name!r} fails again and again.",
+            "Its circuit breaker is open.",
+            "Ask again later.",
+            retry_after=max(self.breaker.retry_after(now), 0.1),
+        )
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("The server is stopping.", retry_after=5.0)
+
+
+def _line(error: PajamasError) -> str:
+    return " ".join(str(error).splitlines())
+
+
+def _run(work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
+    task = asyncio.ensure_future(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)

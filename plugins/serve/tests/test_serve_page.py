@@ -1,0 +1,84 @@
+"""The page at /, in a real browser: chat by keyboard alone, reasoning folded, settings, state, errors."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from browser import CHROMIUM, Page
+from serving import until
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+
+TURNS = "[...document.querySelectorAll('.assistant')]"
+DONE = f"{TURNS}.length && !document.querySelector('[aria-busy]') && !document.getElementById('send').disabled"
+
+
+@pytest.fixture
+def page(tiny, tmp_path):
+    page = Page(f"{tiny.url}/", tmp_path / "profile")
+    page.until("document.getElementById('model')?.value === 'tiny'")
+    yield page
+    wrong, asked = page.faults()
+    page.close()
+    assert not wrong
+    assert all(url.startswith((tiny.url, "data:,", "about:")) for url in asked)
+
+
+def test_one_talks_to_it_by_keyboard(page, tiny):
+    assert page.run("document.activeElement.id") == "message"
+    page.type("What is 2+2?")
+    page.press("Enter", 13, "\r")
+    page.until(DONE)
+    assert page.run("document.querySelector('.assistant .text').textContent") == "2 + 2 = 4."
+    reasoning = "document.querySelector('.assistant details.reasoning')"
+    assert page.run(f"{reasoning}.open") is False
+    assert page.run(f"{reasoning}.textContent").startswith("ReasoningI need to compute")
+    assert re.search(r"\d+ tokens, [\d.]+ a second", page.run("document.querySelector('.figures').textContent"))
+    assert page.run("document.activeElement.id") == "message"
+    page.type("<b>And</b> 3+4?")
+    page.press("Enter", 13, "\r")
+    page.until(f"{TURNS}.length === 2 && {DONE}")
+    assert page.run("document.querySelectorAll('.user')[1].textContent") == "<b>And</b> 3+4?"
+    assert page.run("document.getElementById('health').textContent") == "Ready"
+    assert page.run("document.querySelector('#state tbody').innerText").startswith("tiny\t1\t0/")
+
+
+def test_settings_are_honoured_and_errors_are_shown(page):
+    page.run("settings.elements.thinking.value = 'false'; settings.elements.temperature.value = '0'")
+    page.type("What is 2+2?")
+    page.press("Enter", 13, "\r")
+    page.until(DONE)
+    assert page.run("document.querySelector('.assistant details') === null")
+    page.run("document.getElementById('new').click()")
+    assert page.run("document.getElementById('chat').children.length") == 0
+    page.run("document.querySelector('[name=max_tokens]').value = '-1'")
+    page.type("Hello")
+    page.press("Enter", 13, "\r")
+    assert "max_tokens" in page.until("document.querySelector('.error')?.textContent")
+    page.messages[:] = [m for m in page.messages if m.get("method") != "Log.entryAdded"]  # of the 400 that was meant
+
+
+def test_an_answer_is_stopped_by_escape(page, tiny):
+    page.type("Tell me a very long story.")
+    page.run("document.querySelector('[name=temperature]').value = '2'")
+    page.press("Enter", 13, "\r")
+    page.press("Escape", 27)
+    page.until("!document.getElementById('send').disabled")
+    assert until(lambda: tiny.metric("pajamas_slots", state="busy") == 0)
+
+
+def test_it_can_be_used_without_seeing_it(page):
+    unnamed = """[...document.querySelectorAll('input, select, textarea, button')].filter(
+        (one) => !one.labels?.length && !one.textContent.trim() && !one.ariaLabel).length"""
+    assert page.run(unnamed) == 0
+    assert page.run("document.documentElement.lang") == "en"
+    assert page.run("document.getElementById('chat').getAttribute('role')") == "log"
+    seen = []
+    for _ in range(20):
+        page.press("Tab", 9)
+        seen.append(
+            page.run("document.activeElement.id || document.activeElement.name || document.activeElement.tagName")
+        )
+    assert {"model", "new", "chat", "message", "send", "temperature", "key"} <= set(seen)
