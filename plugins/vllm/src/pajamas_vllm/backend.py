@@ -1,0 +1,23 @@
+"""What this backend can do here, told without loading the engine."""
+
+from __future__ import annotations
+
+from pajamas.types import BackendInfo
+from pajamas_vllm import engine
+from pajamas_vllm.session.features import FEATURES
+
+
+def describe(thorough: bool = False) -> BackendInfo:
+    """Versions from metadata."""
+    version = engine.version()
+    return BackendInfo(
+        name="vllm",
+        engine="vLLM",
+        engine_version=version,
+        formats=("safetensors",),
+        schemes=(),
+        features=FEATURES,
+        named_formats=frozenset({"safetensors"}),
+        unavailable=None if version is not None else "vLLM is not installed",
+        fix="" if version is not None else "pajamas env create vllm",
+    )

@@ -1,0 +1,27 @@
+"""What sessions of this backend can do."""
+
+from __future__ import annotations
+
+from pajamas.types import Feature
+
+FEATURES = frozenset(
+    {
+        Feature.STREAM,
+        Feature.SEED,
+        Feature.TOP_K,
+        Feature.MIN_P,
+        Feature.REPETITION_PENALTY,
+        Feature.PRESENCE_PENALTY,
+        Feature.FREQUENCY_PENALTY,
+        Feature.LOGIT_BIAS,
+        Feature.IGNORE_EOS,
+        Feature.LOGPROBS,
+        Feature.JSON_SCHEMA,
+        Feature.TOOLS,
+        Feature.THINKING,
+        Feature.SCORE,
+        Feature.PARALLEL,
+        Feature.COMPUTE_DTYPE,
+    }
+)
+"""vLLM samples no typical-p."""
