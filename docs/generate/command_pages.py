@@ -31,7 +31,11 @@ def pages() -> dict[str, str]:
         f"## pajamas --help\n\n{_block(_help(main.pajamas))}"
     }
     for name in names:
-        found[f"commands/{name}.md"] = f"{_WIDE}# {name}\n\n{_block(_help(main.pajamas, name))}"
+        parts = [f"{_WIDE}# {name}\n\n{_block(_help(main.pajamas, name))}"]
+        command = main.pajamas.get_command(first, name)
+        inside = command.list_commands(first) if isinstance(command, click.Group) else []
+        parts += [f"## {name} {inner}\n\n{_block(_help(main.pajamas, name, inner))}" for inner in inside]
+        found[f"commands/{name}.md"] = "\n".join(parts)
     for group in (main.quant, main.run):
         inside = group.list_commands(group.make_context(str(group.name), ["--help"], resilient_parsing=True))
         parts = [f"{_WIDE}# {group.name}\n\n{_block(_help(group))}"]

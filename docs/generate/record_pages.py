@@ -10,7 +10,7 @@ import docstrings
 import source
 
 SECTIONS = {
-    "What a backend is": ("types:BackendInfo", "features:Feature"),
+    "What a backend is": ("types:BackendInfo", "features:Feature", "environments/declaration:Environment"),
     "What a model is": (
         "artifacts:Architecture",
         "modelfiles:ModelFiles",

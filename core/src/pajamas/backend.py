@@ -56,6 +56,10 @@ class Backend:
             raise PluginLoadError(f"{self.entry.label} does not describe itself.", "It has no `describe` hook.")
         if wrong := _wrong(info, self.name):
             raise self._undescribed(wrong)
+        if info.environment is not None and info.unavailable:
+            from pajamas.environments.placing import placed
+
+            return placed(info)
         return cast("BackendInfo", info)
 
     def detect_architecture(self, files: ModelFiles) -> Architecture | None:
@@ -93,7 +97,7 @@ class Backend:
 
 def _wrong(info: object, name: str) -> str | None:
     """What is wrong with a description, as far as core relies on it."""
-    from pajamas.types import BackendInfo, Feature
+    from pajamas.types import BackendInfo, Environment, Feature
 
     if not isinstance(info, BackendInfo):
         return f"It returned {type(info).__name__}, not BackendInfo."
@@ -116,6 +120,12 @@ def _wrong(info: object, name: str) -> str | None:
     profiles = info.profile_schemes
     if not isinstance(profiles, Mapping) or not all(map(_is_text_mapping, profiles.values())):
         return f"BackendInfo.profile_schemes is {profiles!r:.100}, not a mapping of mappings."
+    for field in ("environment", "quantize_environment"):
+        value = getattr(info, field)
+        if not (value is None or isinstance(value, Environment)):
+            return f"BackendInfo.{field} is {value!r:.100}, not an Environment."
+        if value is not None and (fault := value.fault()):
+            return f"BackendInfo.{field} {fault}."
     if not info.devices and not info.unavailable:
         return "It names no device and does not say why it cannot run."
     return None

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from pajamas.environments.record import EnvironmentRecord
     from pajamas.keywords import AnswerKeywords, LoadKeywords
     from pajamas.operations.converting import ConvertResult
     from pajamas.operations.doctor import Diagnosis
+    from pajamas.operations.environments import EnvironmentStatus
     from pajamas.operations.generation import GenerateResult
     from pajamas.operations.info import ModelInfo
     from pajamas.operations.inventory import Inventory
@@ -47,6 +49,9 @@ OPERATIONS = {
     "list": "pajamas.operations.inventory:list_models",
     "plugins": "pajamas.operations.plugin_list:list_plugins",
     "doctor": "pajamas.operations.doctor:diagnose",
+    "create_environment": "pajamas.operations.environments:create_environment",
+    "environments": "pajamas.operations.environments:list_environments",
+    "remove_environment": "pajamas.operations.environments:remove_environment",
 }
 """Operation to the function behind it, imported when it is run."""
 
@@ -173,6 +178,21 @@ def run(
 ) -> tuple[PluginStatus, ...]: ...
 @overload
 def run(operation: Literal["doctor"], *, host: PluginHost | None = ...) -> tuple[Diagnosis, ...]: ...
+@overload
+def run(
+    operation: Literal["create_environment"],
+    *,
+    name: str,
+    device: str | None = ...,
+    force: bool = ...,
+    pip_args: str | Sequence[str] = ...,
+    progress: Progress = ...,
+    host: PluginHost | None = ...,
+) -> EnvironmentRecord: ...
+@overload
+def run(operation: Literal["environments"], *, host: PluginHost | None = ...) -> tuple[EnvironmentStatus, ...]: ...
+@overload
+def run(operation: Literal["remove_environment"], *, name: str, host: PluginHost | None = ...) -> None: ...
 
 
 def run(operation: str, **request: Any) -> Any:

@@ -185,4 +185,5 @@ def _verdict(host: PluginHost, format: str, refusals: list[_Refusal]) -> Pajamas
 
 def _praise(info: BackendInfo, needed: frozenset[Feature], device: str | None) -> str:
     supported = f", supports {feature_words(needed)}" if needed else ""
-    return f"takes it{supported} and runs on {device or info.devices[0]}"
+    where = f" in an environment of its own ({info.python})" if info.python is not None else ""
+    return f"takes it{supported} and runs on {device or info.devices[0]}{where}"

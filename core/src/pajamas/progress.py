@@ -24,7 +24,7 @@ class Progress(Protocol):
     """What is told how far long work is."""
 
     def stage(self, title: str, total: int | None, unit: str) -> Stage:
-        """Open a stage of `total` units (None: unknown). `unit` is "bytes", "tensors", "windows" or "tokens"."""
+        """Open a stage of `total` units (None: unknown): "bytes", "tensors", "windows", "tokens" or "packages"."""
         ...
 
 

@@ -13,6 +13,7 @@ from attrs import field, frozen
 
 from pajamas.answers import Chunk, FinishReason, TokenLogprob, ToolCall, Usage
 from pajamas.artifacts import Architecture, Artifact, TensorInfo
+from pajamas.environments.declaration import Environment
 from pajamas.features import Feature
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.requests import GenerateRequest, Message, Mode, Sampling
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from pajamas.source import Source
 
 __all__ = [
-    "Architecture", "Artifact", "BackendInfo", "Chunk", "Feature", "Finding", "FinishReason", "GenerateRequest",
-    "LoadOptions", "MemoryUse", "Message", "Mode", "QuantizeJob", "ReportJob", "Sampling", "Session", "TensorInfo",
-    "TokenLogprob", "ToolCall", "Usage", "ValidateJob", "ValidationPlan",
+    "Architecture", "Artifact", "BackendInfo", "Chunk", "Environment", "Feature", "Finding", "FinishReason",
+    "GenerateRequest", "LoadOptions", "MemoryUse", "Message", "Mode", "QuantizeJob", "ReportJob", "Sampling",
+    "Session", "TensorInfo", "TokenLogprob", "ToolCall", "Usage", "ValidateJob", "ValidationPlan",
 ]  # fmt: skip
 
 
@@ -72,6 +73,13 @@ class BackendInfo:
     """Suffix (with its dot) to format: a file that ends so is an artifact of it, and `convert` names its output so."""
     folder_markers: Mapping[str, str] = field(factory=dict)
     """File name to format: a folder that holds such a file is an artifact of that format."""
+    environment: Environment | None = None
+    """Where sessions live if the engine cannot be imported here: in a worker of this environment's Python, and `load`
+    is called there. None: the engine is here or nowhere."""
+    quantize_environment: Environment | None = None
+    """Of what `quantize` needs; it is called here, and finds the Python by `environments.finding.interpreter`."""
+    python: Path | None = None
+    """The interpreter that sessions live with. Core sets it, once `environment` was found; None is this one."""
 
 
 @frozen(kw_only=True)

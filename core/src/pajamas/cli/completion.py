@@ -20,6 +20,16 @@ def backends(incomplete: str) -> list[CompletionItem]:
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
+def environments(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names that `pajamas env` takes."""
+    from click.shell_completion import CompletionItem
+
+    from pajamas.operations.environments import list_environments
+
+    found = list_environments()
+    return [CompletionItem(one.name, help=one.state) for one in found if one.name.startswith(incomplete)]
+
+
 def models(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Aliases, and files."""
     from click.shell_completion import CompletionItem

@@ -33,6 +33,7 @@ COMMANDS = {
     "chat": "Talk with a model in the terminal.",
     "list": "List artifacts, downloads and aliases.",
     "plugins": "List plugins, and what is wrong with the broken ones.",
+    "env": "Make, list and remove the Python environments that some engines need.",
     "doctor": "Say what works on this machine, and how to mend the rest.",
     "demo": "Show the whole pipeline on the bundled model.",
 }
@@ -157,6 +158,9 @@ _LOGGING = (
 
 def _with_logging(command: click.Command) -> click.Command:
     """The command with the options of `_LOGGING`, but for those that it has for itself. Its help stays as it is."""
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            _with_logging(inner)
     taken = {name for parameter in command.params for name in parameter.opts}
     for option in _LOGGING:
         if taken.isdisjoint(option.opts):

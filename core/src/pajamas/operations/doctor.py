@@ -6,26 +6,17 @@ import os
 import platform
 import shutil
 from pathlib import Path
-from typing import Literal
-
-from attrs import frozen
 
 from pajamas import store, summary
 from pajamas.entry_points import DISABLE_VARIABLE
+from pajamas.environments.finding import find
+from pajamas.operations import environment_checks
+from pajamas.operations.diagnosis import Diagnosis as Diagnosis
+from pajamas.operations.diagnosis import State
 from pajamas.operations.plugin_list import PluginStatus, list_plugins
 from pajamas.plugin_entries import core_version
 from pajamas.plugins import PluginHost
 from pajamas.types import BackendInfo
-
-State = Literal["ok", "note", "problem"]
-
-
-@frozen(kw_only=True)
-class Diagnosis:
-    subject: str
-    state: State
-    finding: str
-    fix: str = ""
 
 
 def diagnose(*, host: PluginHost | None = None) -> tuple[Diagnosis, ...]:
@@ -38,6 +29,7 @@ def diagnose(*, host: PluginHost | None = None) -> tuple[Diagnosis, ...]:
         *_hub(),
         *(item for plugin in plugins for item in _plugin(plugin)),
         *(item for info in infos for item in _engine(info)),
+        *environment_checks.check(plugins),
         *([] if infos else [_no_backend(backends)]),
     )
 
@@ -107,7 +99,10 @@ def _plugin(plugin: PluginStatus) -> list[Diagnosis]:
 def _engine(info: BackendInfo) -> list[Diagnosis]:
     subject, engine = f"backend {info.name}", summary.describe_engine(info)
     if info.unavailable:
-        return [Diagnosis(subject=subject, state="problem", finding=f"{engine}: {info.unavailable}", fix=info.fix)]
+        # A plugin was installed and its environment is not made yet: that is no fault.
+        pending = info.environment is not None and find(info.environment) is None
+        state: State = "note" if pending else "problem"
+        return [Diagnosis(subject=subject, state=state, finding=f"{engine}: {info.unavailable}", fix=info.fix)]
     works = Diagnosis(subject=subject, state="ok", finding=f"{engine} works on: {', '.join(info.devices)}")
     return [works, *(Diagnosis(subject=subject, state="note", finding=note) for note in info.notes)]
 

@@ -61,7 +61,8 @@ def open_selection(selection: Selection, options: LoadOptions = LoadOptions(), *
     """Load what was selected.
 
     Args:
-        isolated: keep the session in a child process, so that an engine that crashes does not take this one along.
+        isolated: keep the session in a child process, so that an engine that crashes does not take this one along. One
+            whose engine has an environment of its own is in a child process of that anyway.
 
     Raises:
         UsageError: the options contradict the device that was selected.
@@ -82,17 +83,17 @@ def open_selection(selection: Selection, options: LoadOptions = LoadOptions(), *
             time.perf_counter() - began,
             f"{session.context_length:,}",
             session.memory.total / 1e6,
-            ", in a worker process" if isolated else "",
+            ", in a worker process" if isolated or choice.info.python is not None else "",
         )
     return session
 
 
 def _open(selection: Selection, options: LoadOptions, *, isolated: bool) -> Session:
     choice = selection.choice
-    if isolated:
+    if isolated or choice.info.python is not None:
         from pajamas.worker.client import WorkerSession
 
-        return WorkerSession.start(choice.backend.name, selection.artifact, options)
+        return WorkerSession.start(choice.backend.name, selection.artifact, options, python=choice.info.python)
     return choice.backend.load(selection.artifact, options)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pajamas.environments.devices import cuda_is_here
 from pajamas.types import BackendInfo
 from pajamas_vllm import engine
+from pajamas_vllm.environment import ENGINE
 from pajamas_vllm.session.features import FEATURES
 
 
@@ -17,7 +19,8 @@ def describe(thorough: bool = False) -> BackendInfo:
         formats=("safetensors",),
         schemes=(),
         features=FEATURES,
-        named_formats=frozenset({"safetensors"}),
+        named_formats=frozenset() if cuda_is_here() else frozenset({"safetensors"}),
         unavailable=None if version is not None else "vLLM is not installed",
         fix="" if version is not None else "pajamas env create vllm",
+        environment=ENGINE,
     )
