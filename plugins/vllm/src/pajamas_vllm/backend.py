@@ -5,7 +5,7 @@ from __future__ import annotations
 from pajamas.environments.devices import cuda_is_here
 from pajamas.types import BackendInfo
 from pajamas_vllm import engine
-from pajamas_vllm.environment import ENGINE
+from pajamas_vllm.environment import ENGINE, QUANTIZER
 from pajamas_vllm.session.features import FEATURES
 
 
@@ -23,4 +23,5 @@ def describe(thorough: bool = False) -> BackendInfo:
         unavailable=None if version is not None else "vLLM is not installed",
         fix="" if version is not None else "pajamas env create vllm",
         environment=ENGINE,
+        quantize_environment=QUANTIZER,
     )
