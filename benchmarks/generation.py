@@ -32,10 +32,12 @@ class Generation:
         self.threads = self.session._parameters.threads
         self._llama: dict[bool, Any] = {}
         self._bare: Any = None
+        self._many: Any = None
 
     def close(self) -> None:
-        if self._bare is not None:
-            engine.library().llama_free(self._bare)
+        for context in (self._bare, self._many):
+            if context is not None:
+                engine.library().llama_free(context)
         for llama in self._llama.values():
             llama.close()
         self.session.close()
@@ -46,6 +48,13 @@ class Generation:
         if self._bare is None:
             self._bare = bare.new_context(model, length=CONTEXT, threads=self.threads)
         return bare.decode(model, self._bare, count)
+
+    def bare_together(self, sequences: int, count: int) -> float:
+        """The same with a token of each of several sequences in a step."""
+        model = self.session._model.pointer
+        if self._many is None:
+            self._many = bare.new_context(model, length=CONTEXT, threads=self.threads, sequences=8)
+        return bare.decode_together(model, self._many, sequences, count)
 
     def pajamas(self, count: int, sampling: Sampling = GREEDY, *, exact: bool = False) -> float:
         """A streamed answer, from its first token on."""
@@ -122,6 +131,8 @@ def measure(
         "exact": lambda: bench.pajamas(tokens, exact=True),
         "4": lambda: bench.together(4, tokens),
         "8": lambda: bench.together(8, tokens),
+        "bare 4": lambda: bench.bare_together(4, tokens),
+        "bare 8": lambda: bench.bare_together(8, tokens),
     }
     found = by_turns(ways, rounds)
     ratios = [
@@ -130,6 +141,8 @@ def measure(
         ratio("the same, exact=True", found["exact"], found["bare"], work=1),
         ratio("4 requests at once / 1", found["4"], found["greedy"], work=4, reach=">= 2.0"),
         ratio("8 requests at once / 1", found["8"], found["greedy"], work=8),
+        ratio("4 requests at once / bare loop over batches of 4", found["4"], found["bare 4"], work=1),
+        ratio("8 requests at once / bare loop over batches of 8", found["8"], found["bare 8"], work=1),
     ]
     if long_rounds:
         ways = {

@@ -27,7 +27,7 @@ def test_a_system_prompt_is_computed_once_for_many_conversations(fresh):
     wanted = [asked(fresh, prompt, cache_prompt=False)[0] for prompt in prompts]
     found = [asked(fresh, prompt) for prompt in prompts]
 
-    assert [usage.cached_tokens >= shared for _, usage in found] == [True] * 5
+    assert [usage.cached_tokens >= shared for _, usage in found] == [False] + [True] * 4
     assert [tokens[:2] for tokens, _ in found] == [tokens[:2] for tokens in wanted]
 
 
@@ -79,6 +79,14 @@ def test_kept_prompts_give_way_to_what_needs_their_cells(tiny_q4, load_session):
     tokens, usage = asked(session, prompt_of(9, words=270), max_tokens=20)
 
     assert usage.prompt_tokens > 450 and len(tokens) == 20
+
+
+def test_what_nobody_wants_kept_takes_no_cells(fresh):
+    """They would slow down everybody's attention."""
+    together(4, lambda number: answer(fresh, prompt_of(number), cache_prompt=False))
+    lane = fresh._scheduler.lanes[False]
+
+    assert lane._cells.free == lane.context.cells
 
 
 def test_cells_are_counted_as_the_engine_counts_them(fresh):

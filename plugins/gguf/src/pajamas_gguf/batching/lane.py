@@ -99,10 +99,12 @@ class Lane:
         return True
 
     def release(self, job: Job) -> None:
-        """The job has ended: its sequence stays, as a beginning for others."""
+        """The job has ended: its sequence stays, as a beginning for others, unless the job wants nothing reused."""
         self.jobs.remove(job)
         sequence, job.sequence = job.sequence, None
         if sequence is not None:
+            if not job.reuse:  # cells that are taken slow down the attention of all, if ever so little
+                sequence.clear()
             self._idle.append(sequence)
             self._touch(sequence)
 
