@@ -67,6 +67,7 @@ def _show_backend(name: str, info: BackendInfo) -> None:
         ("devices", info.devices),
         ("schemes", info.schemes),
         ("features", sorted(info.features)),
+        *((("python", [str(info.python)]),) if info.python is not None else ()),
     ):
         output.say_field(f"{label}:", ", ".join(words) or "none", indent=2, width=10)
     for note in info.notes:

@@ -14,8 +14,7 @@ _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 class Environment:
     """A Python environment of its own, for a library whose pins clash with those of others.
 
-    `pajamas env create` makes it by venv and pip, with the same pajamas and the same plugin in it; the plugin names no
-    package index, so that pip's own settings decide.
+    `pajamas env create` makes it by venv and pip. It names no package index: pip's own settings decide.
     """
 
     name: str
@@ -27,6 +26,14 @@ class Environment:
     library's own distribution."""
     unwanted: Mapping[str, tuple[str, ...]] = field(factory=dict)
     """Device word to distributions that are uninstalled again: dependencies that have no build for that device."""
+    holds_pajamas: bool = True
+    """Whether pajamas and the plugin go into it too, as sessions need. A program that is handed over by its path does
+    without, and is free of what pajamas requires."""
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """What can be imported from it once it is whole."""
+        return (self.module, "pajamas.worker.server") if self.holds_pajamas else (self.module,)
 
     def fault(self) -> str | None:
         """What is wrong with it, as the end of a sentence; None if nothing is."""

@@ -60,7 +60,7 @@ def find(environment: Environment) -> FoundEnvironment | None:
     problem = None
     if not made.python.exists():
         problem = f"the environment {made.name} has lost its Python: {made.python} is not there, or leads nowhere"
-    elif made.pajamas != core_version():
+    elif environment.holds_pajamas and made.pajamas != core_version():
         problem = f"the environment {made.name} holds pajamas {made.pajamas}, and this is pajamas {core_version()}"
     return FoundEnvironment(
         python=made.python,
@@ -100,7 +100,7 @@ def _named(environment: Environment, python: Path) -> FoundEnvironment:
     problem = seen.problem
     if problem is None and version is None:
         problem = f"{python} has no {' and no '.join(dict.fromkeys(engines.values()))}"
-    elif problem is None and (other := seen.packages.get("pajamas")) != core_version():
+    elif problem is None and environment.holds_pajamas and (other := seen.packages.get("pajamas")) != core_version():
         problem = (
             f"{python} has pajamas {other}, and this is pajamas {core_version()}"
             if other

@@ -39,7 +39,7 @@ def make(
 
     Args:
         backend: the plugin that works in it.
-        distributions: those of pajamas that go into it, each with what pip installs it by.
+        distributions: those of pajamas that go into it, if any do, each with what pip installs it by.
         pip_arguments: passed to `pip install` as they are; not recorded, for they may hold passwords.
 
     Raises:
@@ -147,7 +147,7 @@ def _prepare(python: Path, pip_arguments: Sequence[str], log: Path, progress: Pr
 
 
 def _tried(environment: Environment, python: Path) -> Inspection:
-    found = inspect(python, environment.module, "pajamas.worker.server")
+    found = inspect(python, *environment.modules)
     if found.problem is not None:
         raise EngineError(
             f"The environment {environment.name!r} was installed and does not work.",

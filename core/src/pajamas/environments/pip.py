@@ -16,8 +16,7 @@ from pajamas.progress import Progress, Stage
 
 _LARGE = 5_000_000
 """Bytes of a download that is worth a line of its own."""
-_UNITS = {"bytes": 1.0, "B": 1.0, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9}
-_DOWNLOAD = re.compile(r"Downloading (?P<url>\S+) \((?P<size>[\d.]+) (?P<unit>\w+)\)")
+_DOWNLOAD = re.compile(r"Downloading (?P<url>\S+) \(")
 _SHARE = re.compile(r"Progress (?P<done>\d+) of (?P<total>\d+)$")
 _LAST_WORDS = 12
 
@@ -62,6 +61,7 @@ class _Reader:
     def __init__(self, progress: Progress | None, stage: Stage | None = None) -> None:
         self._progress, self._stage = progress, stage
         self._download = ExitStack()
+        self._name = ""
         self._current: Stage | None = None
         self._done = 0
 
@@ -74,24 +74,24 @@ class _Reader:
     def take(self, line: str) -> bool:
         """Whether the line is worth keeping: not if it only says how far a download is."""
         if found := _SHARE.match(line):
-            if self._current is not None:
-                self._current.advance(int(found["done"]) - self._done)
-                self._done = int(found["done"])
+            self._advance(int(found["done"]), int(found["total"]))
             return False
-        if self._progress is None or self._stage is None:
-            return True
         self._download.close()
         self._current = None
         words = line.split()
-        if words[:1] == ["Collecting"]:
+        if words[:1] == ["Collecting"] and self._stage is not None:
             self._stage.advance(1, words[1])
-        elif (found := _DOWNLOAD.search(line)) and found["unit"] in _UNITS:
-            size = int(float(found["size"]) * _UNITS[found["unit"]])
-            if size >= _LARGE:
-                name = found["url"].rpartition("/")[2].partition("#")[0]
-                self._current = self._download.enter_context(self._progress.stage(name, size, "bytes"))
-                self._done = 0
+        elif found := _DOWNLOAD.search(line):
+            self._name = found["url"].rpartition("/")[2].partition("#")[0]
         return True
+
+    def _advance(self, done: int, total: int) -> None:
+        if self._current is None and self._progress is not None and total >= _LARGE:
+            self._current = self._download.enter_context(self._progress.stage(self._name, total, "bytes"))
+            self._done = 0
+        if self._current is not None:
+            self._current.advance(done - self._done)
+            self._done = done
 
 
 def _run(command: list[str], log: Path, what: str, reader: _Reader) -> None:
@@ -120,7 +120,8 @@ def _run(command: list[str], log: Path, what: str, reader: _Reader) -> None:
 
 
 def _failure(what: str, last: list[str], log: Path) -> PajamasError:
-    errors = [line.removeprefix("ERROR: ") for line in last if line.startswith("ERROR:")] or last[-3:]
+    errors = [line.removeprefix("ERROR: ") for line in last if line.startswith("ERROR:")]
+    errors = errors or [line for line in last if "error" in line.lower()][-2:] or last[-3:]
     why = f"{' '.join(errors)[-600:]} (all of what it said: {log})"
     text = " ".join(last)
     if "No space left on device" in text or "Disk quota exceeded" in text:

@@ -31,5 +31,4 @@ def placed(info: BackendInfo) -> BackendInfo:
         python=found.python,
         engine_version=found.engine_version,
         devices=(found.variant,),
-        notes=(*info.notes, f"it runs in an environment of its own: {found.python}"),
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from pajamas.environments.finding import create_command, find
+from pajamas.environments.finding import FoundEnvironment, create_command, find
 from pajamas.environments.inspection import Inspection, inspect
 from pajamas.operations.diagnosis import Diagnosis
 from pajamas.operations.environments import Declared, status
@@ -19,25 +19,24 @@ def check(plugins: Iterable[PluginStatus]) -> Iterator[Diagnosis]:
     """For every environment that was made or named: does its Python run, and is in it what should be?"""
     for plugin in plugins:
         for environment in (plugin.info.environment, plugin.info.quantize_environment) if plugin.info else ():
-            if environment is not None:
+            found = find(environment) if environment is not None else None
+            if environment is not None and found is not None:
                 item = Declared(environment=environment, backend=plugin.name, distribution=plugin.distribution)
-                yield _environment(item)
+                yield _environment(item, found)
 
 
-def _environment(item: Declared) -> Diagnosis:
-    environment = item.environment
+def _environment(item: Declared, found: FoundEnvironment) -> Diagnosis:
+    environment, known = item.environment, status(item)
     subject, fix = f"environment {environment.name}", create_command(environment)
-    found, known = find(environment), status(item)
-    if found is None:
-        return Diagnosis(subject=subject, state="note", finding=f"{known.finding} ({item.backend} needs it)", fix=fix)
     if found.problem is not None:
         return Diagnosis(subject=subject, state="problem", finding=found.problem, fix=fix)
-    seen = inspect(found.python, environment.module, "pajamas.worker.server")
+    seen = inspect(found.python, *environment.modules)
     requirements = found.record.requirements if found.record else environment.variants[found.variant]
     if problem := seen.problem or _wrong_version(requirements, seen) or _other_pajamas(item, seen):
         return Diagnosis(subject=subject, state="problem", finding=problem, fix=f"{fix} --force")
     engine = " ".join(f"{name} {seen.packages[name]}" for name in _names(requirements))
-    finding = f"{engine} on Python {seen.version}, with pajamas {seen.packages['pajamas']}: {found.python}"
+    own = f", with pajamas {seen.packages['pajamas']}" if environment.holds_pajamas else ""
+    finding = f"{engine} on Python {seen.version}{own}: {found.python}"
     if known.state == "outdated":
         return Diagnosis(subject=subject, state="note", finding=f"{finding}; {known.finding}", fix=fix)
     return Diagnosis(subject=subject, state="ok", finding=finding)
@@ -59,6 +58,8 @@ def _wrong_version(requirements: Iterable[str], seen: Inspection) -> str | None:
 
 
 def _other_pajamas(item: Declared, seen: Inspection) -> str | None:
+    if not item.own:
+        return None
     version = seen.packages.get("pajamas")
     if version != core_version():
         return f"it has pajamas {version}, and this is {core_version()}"

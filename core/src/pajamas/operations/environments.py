@@ -18,8 +18,6 @@ from pajamas.plugin_entries import core_version
 from pajamas.plugins import PluginHost
 from pajamas.progress import NO_PROGRESS, Progress
 
-_CORE = "pajamas"
-
 
 @frozen(kw_only=True)
 class EnvironmentStatus:
@@ -48,6 +46,11 @@ class Declared:
     backend: str
     distribution: str
 
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Distributions of pajamas that go into it."""
+        return ("pajamas", self.distribution) if self.environment.holds_pajamas else ()
+
 
 def create_environment(
     name: str,
@@ -58,7 +61,7 @@ def create_environment(
     progress: Progress = NO_PROGRESS,
     host: PluginHost | None = None,
 ) -> EnvironmentRecord:
-    """Make the environment `name`, with the same pajamas and the same plugin in it; one that is as it should be stays.
+    """Make the environment `name`, for sessions with the same pajamas in it; one that is as it should be stays.
 
     Args:
         device: "cpu" or "cuda"; None is that of the one which is there, else what this machine has.
@@ -75,12 +78,11 @@ def create_environment(
     if made is not None and not force and made.variant == variant and difference(made, wanted) is None:
         return made
     arguments = shlex.split(pip_args) if isinstance(pip_args, str) else list(pip_args)
-    own = {one: sources.pip_arguments(one) for one in (_CORE, wanted.distribution)}
     return making.make(
         wanted.environment,
         variant,
         backend=wanted.backend,
-        distributions=own,
+        distributions={one: sources.pip_arguments(one) for one in wanted.own},
         pip_arguments=arguments,
         progress=progress,
     )
@@ -145,14 +147,14 @@ def difference(made: EnvironmentRecord, item: Declared) -> str | None:
     environment = item.environment
     if not made.python.exists():
         return "its Python is gone"
-    if made.pajamas != core_version():
+    if environment.holds_pajamas and made.pajamas != core_version():
         return f"it holds pajamas {made.pajamas}, and this is {core_version()}"
     if made.requirements != environment.variants.get(made.variant):
         now = " ".join(environment.variants.get(made.variant, ())) or "nothing"
         return f"it was made from {' '.join(made.requirements)}, and {item.backend} asks for {now}"
     if made.unwanted != environment.unwanted.get(made.variant, ()):
         return f"{item.backend} has other packages uninstalled now"
-    own = {one: " ".join(sources.pip_arguments(one)) for one in (_CORE, item.distribution)}
+    own = {one: " ".join(sources.pip_arguments(one)) for one in item.own}
     if dict(made.sources) != own:
         return f"it has {', '.join(made.sources.values())}, and this pajamas is from {', '.join(own.values())}"
     return None
@@ -163,9 +165,13 @@ def declared(name: str, host: PluginHost) -> Declared:
 
     Raises:
         UsageError: no installed backend declares it.
+        PluginError: the backend of that name is broken.
     """
     known = {item.environment.name: item for item in all_declared(host)}
     if name not in known:
+        for backend in host.backend_names():
+            if name == backend or name.startswith(f"{backend}-"):
+                host.backend(backend).describe()  # raises what is wrong with it, if that is why
         raise UsageError(
             f"No installed backend has an environment {name!r}.",
             f"There are: {', '.join(sorted(known)) or 'none'}.",
@@ -188,7 +194,9 @@ def all_declared(host: PluginHost) -> Iterator[Declared]:
 
 def _left(name: str) -> EnvironmentStatus:
     made = record.read(name)
-    finding = f"made for {made.backend}, which is not installed" if made else "an earlier try did not come to its end"
+    finding = "an earlier try did not come to its end"
+    if made is not None:
+        finding = f"made for {made.backend}, of which nothing here says that it needs it"
     return EnvironmentStatus(
         name=name,
         backend=None,

@@ -25,5 +25,6 @@ QUANTIZER = Environment(
         "cuda": ("llmcompressor==0.14.0.1",),
         "cpu": ("llmcompressor==0.14.0.1", "torch==2.13.0"),
     },
+    holds_pajamas=False,
 )
-"""llm-compressor, whose pins clash with vLLM's too."""
+"""llm-compressor: its pins clash with vLLM's, and with what pajamas requires of huggingface_hub."""
