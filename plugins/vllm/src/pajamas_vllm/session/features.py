@@ -16,11 +16,10 @@ FEATURES = frozenset(
         Feature.LOGIT_BIAS,
         Feature.IGNORE_EOS,
         Feature.LOGPROBS,
-        Feature.JSON_SCHEMA,
         Feature.TOOLS,
         Feature.THINKING,
-        Feature.SCORE,
         Feature.PARALLEL,
+        Feature.EXACT,
         Feature.COMPUTE_DTYPE,
     }
 )

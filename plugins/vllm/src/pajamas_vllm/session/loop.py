@@ -1,0 +1,50 @@
+"""An event loop in a thread of its own: vLLM's engine is asynchronous, and sessions are not."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class EventLoop:
+    """Runs until it is stopped; the thread dies with the process."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="vllm", daemon=True)
+        self._thread.start()
+
+    def result(self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
+        """What the coroutine returns or raises, run in the loop's thread."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)
+
+    def start(self, work: Coroutine[Any, Any, None]) -> concurrent.futures.Future[None]:
+        """Run it in the background; to cancel the future cancels it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Call it soon in the loop's thread. Takes no lock; once the loop is stopped it does nothing."""
+        try:
+            self._loop.call_soon_threadsafe(function)
+        except RuntimeError:  # the loop is closed: with it has ended whatever was to be told
+            return
+
+    def stop(self) -> None:
+        """End the thread; what still runs is cancelled."""
+        self.call(self._loop.stop)
+        self._thread.join()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+            for task in asyncio.all_tasks(self._loop):
+                task.cancel()
+            self._loop.run_until_complete(asyncio.sleep(0))
+        finally:
+            self._loop.close()

@@ -1,0 +1,85 @@
+"""Requests of many threads, given to one asynchronous engine, which batches them as it likes."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from typing import TYPE_CHECKING
+
+from pajamas.errors import EngineError, PajamasError
+from pajamas.types import Chunk
+from pajamas_vllm import engine
+from pajamas_vllm.session.gate import Gate
+
+if TYPE_CHECKING:
+    from pajamas_vllm.session.core import Core
+    from pajamas_vllm.session.job import Job
+
+
+class Scheduler:
+    """A `pajamas.answer_stream.Scheduler`: jobs come in with `add`, and are read with `next`.
+
+    Exact jobs are computed alone: what the engine batches together is rounded together.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._gate = Gate()
+        self._numbers = itertools.count()
+
+    def add(self, job: Job) -> None:
+        """Give it to the engine.
+
+        Raises:
+            EngineError: the engine has died.
+        """
+        self._core.check()
+        running = self._core.loop.start(self._run(job))
+        job.end = running.cancel
+
+    def next(self, job: Job) -> Chunk | None:
+        """The job's next chunk, None after its last one.
+
+        Raises:
+            EngineError: the engine failed.
+        """
+        if job.ended:
+            return None
+        when, said = job.inbox.get()
+        if isinstance(said, BaseException):
+            job.ended = True
+            raise said
+        chunk = job.read(when, said)
+        if chunk.finish_reason is not None:
+            job.ended = True
+            job.cancelled = True  # the engine goes on where a stop string has ended the answer
+        return chunk
+
+    def cancel(self, job: Job) -> None:
+        """End it, from any thread, and free its place in the engine."""
+        job.cancelled = True
+
+    async def _run(self, job: Job) -> None:
+        try:
+            async with self._gate.enter(alone=job.exact):
+                await self._answer(job)
+        except asyncio.CancelledError:
+            job.put(None)
+            raise
+        except Exception as error:  # whatever it is, the job's reader must get it
+            job.put(self._translated(error))
+
+    async def _answer(self, job: Job) -> None:
+        job.entered = time.perf_counter()
+        prompt = engine.engine().inputs.tokens_input(job.prompt)
+        async for output in self._core.llm.generate(prompt, job.params, str(next(self._numbers))):
+            job.put(output)
+
+    def _translated(self, error: Exception) -> PajamasError:
+        if isinstance(error, PajamasError):
+            return error
+        if isinstance(error, engine.engine().dead.EngineDeadError):
+            return self._core.death()
+        cause = error.__cause__ or error
+        return EngineError("vLLM failed to answer.", f"{type(cause).__name__}: {cause}"[:500], "Is the model verified?")
