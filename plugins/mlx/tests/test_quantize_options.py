@@ -8,11 +8,11 @@ import shutil
 import pytest
 
 from mlx_jobs import TINY, make_job
+from pajamas.calibration import find_corpus
 from pajamas.errors import UnsupportedFeature, UnsupportedModel, UsageError
 from pajamas.modelfiles import LocalFiles
 from pajamas.profiles import resolve_targets
 from pajamas_mlx.quantize import origin
-from pajamas_mlx.quantize.corpus import find_corpus
 from pajamas_mlx.quantize.recipe import find_recipe
 from pajamas_mlx.quantize.schemes import QUANTIZE_OPTIONS, SCHEMES
 from random_models import make_model

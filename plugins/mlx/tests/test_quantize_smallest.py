@@ -11,10 +11,11 @@ from mlx_lm.models import gemma2
 from mlx_lm.utils import load_model
 
 from mlx_jobs import TINY, WIDE, made, make_job, written
+from pajamas.calibration import find_corpus
 from pajamas_mlx.quantize import origin
 from pajamas_mlx.quantize.activations import measure
 from pajamas_mlx.quantize.choices import Choice, choose
-from pajamas_mlx.quantize.corpus import find_corpus, general_corpus
+from pajamas_mlx.quantize.corpus import general_corpus
 from pajamas_mlx.quantize.divergence import Original
 from pajamas_mlx.quantize.notes import listed
 from pajamas_mlx.quantize.opening import open_model

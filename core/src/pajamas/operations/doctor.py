@@ -30,7 +30,7 @@ def diagnose(*, host: PluginHost | None = None) -> tuple[Diagnosis, ...]:
         *(item for plugin in plugins for item in _plugin(plugin)),
         *(item for info in infos for item in _engine(info)),
         *environment_checks.check(plugins),
-        *([] if infos else [_no_backend(backends)]),
+        *([] if any(not _is_pending(info) for info in infos) else [_no_backend(backends)]),
     )
 
 
@@ -99,20 +99,27 @@ def _plugin(plugin: PluginStatus) -> list[Diagnosis]:
 def _engine(info: BackendInfo) -> list[Diagnosis]:
     subject, engine = f"backend {info.name}", summary.describe_engine(info)
     if info.unavailable:
-        # A plugin was installed and its environment is not made yet: that is no fault.
-        pending = info.environment is not None and find(info.environment) is None
-        state: State = "note" if pending else "problem"
+        state: State = "note" if _is_pending(info) else "problem"
         return [Diagnosis(subject=subject, state=state, finding=f"{engine}: {info.unavailable}", fix=info.fix)]
     works = Diagnosis(subject=subject, state="ok", finding=f"{engine} works on: {', '.join(info.devices)}")
     return [works, *(Diagnosis(subject=subject, state="note", finding=note) for note in info.notes)]
+
+
+def _is_pending(info: BackendInfo) -> bool:
+    """Its plugin was installed and its environment is not made yet, which is no fault."""
+    return bool(info.unavailable) and info.environment is not None and find(info.environment) is None
 
 
 def _no_backend(backends: list[PluginStatus]) -> Diagnosis:
     if not backends:
         finding, fix = "No backend is installed.", "pip install pajamas-gguf"
     else:
-        problems = "; ".join(dict.fromkeys(f"{backend.name}: {backend.problem}" for backend in backends))
+        problems = "; ".join(dict.fromkeys(f"{backend.name}: {_reason(backend)}" for backend in backends))
         finding = f"No installed backend can be used ({problems})."
         disabled = all(backend.disabled for backend in backends)
         fix = f"Unset {DISABLE_VARIABLE}." if disabled else "Do what is said above for one of them."
     return Diagnosis(subject="backends", state="problem", finding=finding, fix=fix)
+
+
+def _reason(backend: PluginStatus) -> str | None:
+    return backend.problem or (backend.info.unavailable if backend.info else None)

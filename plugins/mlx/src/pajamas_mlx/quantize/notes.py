@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from pajamas.calibration import CALIBRATION, Corpus
 from pajamas.types import QuantizeJob, TensorInfo
-from pajamas_mlx.quantize.corpus import CALIBRATION, GENERAL, Corpus
+from pajamas_mlx.quantize.corpus import GENERAL
 from pajamas_mlx.quantize.recipe import Recipe
 from pajamas_mlx.quantize.task import Result
 

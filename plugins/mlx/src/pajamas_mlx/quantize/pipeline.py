@@ -10,16 +10,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from pajamas.calibration import Corpus, find_corpus
 from pajamas.errors import NotEnoughDisk, UsageError
+from pajamas.folder_output import check_target, publish
 from pajamas.modelfiles import read_json
 from pajamas.progress import NO_PROGRESS
 from pajamas.safetensors_header import SafetensorsEntry
 from pajamas.types import Artifact, QuantizeJob, TensorInfo
 from pajamas.work_folder import work_folder
 from pajamas_mlx.quantize import notes, origin
-from pajamas_mlx.quantize.corpus import Corpus, find_corpus, general_corpus
+from pajamas_mlx.quantize.corpus import general_corpus
 from pajamas_mlx.quantize.outline import announce
-from pajamas_mlx.quantize.publish import check_target, publish
 from pajamas_mlx.quantize.recipe import Recipe, find_recipe
 from pajamas_mlx.quantize.runner import run_task
 from pajamas_mlx.quantize.task import Result, Task

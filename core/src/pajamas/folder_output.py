@@ -1,4 +1,4 @@
-"""A finished folder takes its final name, whole or not at all."""
+"""A finished artifact that is a folder takes its final name, whole or not at all."""
 
 from __future__ import annotations
 
