@@ -19,7 +19,7 @@ def many(tiny_q4, load_session):
 
 
 def running(session):
-    return sum(len(lane.jobs) for lane in session._scheduler.lanes.values())
+    return sum(len(lane.jobs) for lane in session._scheduler.lanes)
 
 
 @pytest.mark.parametrize("sampling", [GREEDY, Sampling(temperature=1.5, seed=5)], ids=["greedy", "seeded"])
@@ -100,7 +100,7 @@ def test_closing_from_another_thread_ends_a_prompt_that_is_being_computed(tiny_q
     session = load_session(tiny_q4, context_length=4096)
     stream = session.generate(request("word " * 3000, max_tokens=10))
     began = threading.Event()
-    lane = session._scheduler.lanes[False]
+    lane = session._scheduler.lanes[0]
     compute = lane.context.compute_long
 
     def compute_long():
@@ -155,7 +155,7 @@ def test_an_answer_goes_on_beside_a_long_prompt(tiny_q4, load_session):
     steps = session._scheduler.steps - before
 
     assert steps >= len(session.tokenize(prompt)) // 128
-    ready = len(next(iter(session._scheduler.lanes[False].jobs)).chunks)
+    ready = len(next(iter(session._scheduler.lanes[0].jobs)).chunks)
     assert ready >= min(steps, 59) - 1
 
 

@@ -84,7 +84,7 @@ def test_kept_prompts_give_way_to_what_needs_their_cells(tiny_q4, load_session):
 def test_what_nobody_wants_kept_takes_no_cells(fresh):
     """They would slow down everybody's attention."""
     together(4, lambda number: answer(fresh, prompt_of(number), cache_prompt=False))
-    lane = fresh._scheduler.lanes[False]
+    lane = fresh._scheduler.lanes[0]
 
     assert lane._cells.free == lane.context.cells
 
@@ -92,7 +92,7 @@ def test_what_nobody_wants_kept_takes_no_cells(fresh):
 def test_cells_are_counted_as_the_engine_counts_them(fresh):
     """After any mix of answers nothing is taken but what idle sequences hold, and all of it can be freed."""
     together(9, lambda number: answer(fresh, (SYSTEM if number % 2 else "") + prompt_of(number, words=number * 20)))
-    lane = fresh._scheduler.lanes[False]
+    lane = fresh._scheduler.lanes[0]
     held = {cell for sequence in lane._idle for cell in sequence._taken}
 
     assert lane._cells.free == lane.context.cells - len(held)

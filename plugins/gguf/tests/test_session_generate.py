@@ -228,7 +228,7 @@ def test_a_forgotten_session_frees_its_memory(tiny_q4):
 
     session = load(Artifact(path=tiny_q4, format="gguf"), LoadOptions(threads=2))
     ask(session)
-    context, model = session._scheduler.lanes[False].context.close, session._model.close
+    context, model = session._scheduler.lanes[0].context.close, session._model.close
     gone = weakref.ref(session)
     gc.disable()  # by reference counts alone
     try:

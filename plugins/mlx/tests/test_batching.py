@@ -31,7 +31,7 @@ def answer(session, prompt, **options):
 
 
 def running(session):
-    return len(session._scheduler.lane.jobs)
+    return len(session._lane.jobs)
 
 
 def together(count, run):
@@ -90,7 +90,7 @@ def test_answers_are_computed_in_common_steps_of_the_generator(many):
 
     assert [len(tokens_of(chunks)) for chunks in rest] == [39] * 6
     assert many._scheduler.steps - before <= 42
-    assert all(job.number is None for job in many._scheduler.lane.jobs)
+    assert all(job.number is None for job in many._lane.jobs)
 
 
 def test_each_request_has_its_own_sampler_schema_and_log_probabilities(many):
@@ -105,7 +105,7 @@ def test_each_request_has_its_own_sampler_schema_and_log_probabilities(many):
     wanted = [answer(many, prompt_of(1), exact=True, **options) for options in kinds]
     streams = [many.generate(request(prompt_of(1), **{"ignore_eos": True, **options})) for options in kinds]
     firsts = [next(stream) for stream in streams]
-    assert len(many._scheduler.lane._group.jobs) == 5  # the seeded one is computed by itself
+    assert len(many._lane._group.jobs) == 5  # the seeded one is computed by itself
     chunks = [[first, *stream] for first, stream in zip(firsts, streams, strict=True)]
 
     assert [tokens_of(one)[:3] for one in chunks] == [tokens[:3] for tokens in wanted]
@@ -168,7 +168,7 @@ def test_a_short_prompt_does_not_wait_for_a_long_one_and_an_answer_goes_on(load)
     thread.join(LIMIT)
 
     assert steps["short"] - asked <= 6 < 15 <= steps["long"] - asked
-    (job,) = [job for job in scheduler.lane.jobs if job.chunks]
+    (job,) = [job for job in session._lane.jobs if job.chunks]
     assert len(job.chunks) >= 15  # one a step, beside the prompts
 
 
@@ -195,7 +195,7 @@ def test_all_are_answered_though_there_is_room_for_few(load):
 
     assert [len(tokens) for tokens in found] == [40] * 4
     assert [tokens[:3] for tokens in found] == [tokens[:3] for tokens in wanted]
-    lane = session._scheduler.lane
+    lane = session._lane
     assert sum(len(sequence.tokens) for sequence in lane._idle) <= 256 and len(lane._idle) == 8
 
 
@@ -218,13 +218,13 @@ def test_layers_with_a_window_are_computed_together(load, tmp_path):
     streams = [session.generate(request(prompt, max_tokens=40, ignore_eos=True)) for prompt in prompts]
     firsts = [next(stream) for stream in streams]
 
-    assert len(session._scheduler.lane._group.jobs) == 3
+    assert len(session._lane._group.jobs) == 3
     assert [tokens_of([firsts[number], *stream]) for number, stream in enumerate(streams)] == wanted
 
 
 def test_what_cannot_be_computed_together_takes_turns(load):
     session = load(kv_type="8bit")
-    assert session._scheduler.lane._group is None  # mlx-lm merges no quantized caches
+    assert session._lane._group is None  # mlx-lm merges no quantized caches
     wanted = [answer(session, prompt_of(number)) for number in range(4)]
 
     assert together(4, lambda number: answer(session, prompt_of(number))) == wanted

@@ -190,7 +190,7 @@ def test_doctor_tries_the_engine(monkeypatch):
 def test_the_memory_of_a_full_context_is_told(load):
     session = load(context_length=512, max_sequences=2)
     list(session.generate(request(max_tokens=None, ignore_eos=True)))
-    (used,) = [sequence for sequence in session._scheduler.lane._idle if sequence.tokens]
+    (used,) = [sequence for sequence in session._lane._idle if sequence.tokens]
 
     assert len(used.tokens) == 511
     assert session.memory.kv_cache == 2 * sum(part.nbytes for part in used.cache)

@@ -30,11 +30,13 @@ class Lane:
     Idle sequences keep their tokens, for prompts that begin with the same, until their place or cells are needed:
     those that were used longest ago go first.
 
+    :param exact: it is only for jobs that are to be exact.
     :param batch_size: tokens of prompts that are computed in one step at most.
     """
 
-    def __init__(self, context: Context, model: Model, *, sequences: int, batch_size: int) -> None:
+    def __init__(self, context: Context, model: Model, *, exact: bool, sequences: int, batch_size: int) -> None:
         self.context = context
+        self.exact = exact
         self.jobs: list[Job] = []
         """In the order in which they came in."""
         self.computing: Parts[Job] = ()
@@ -69,7 +71,7 @@ class Lane:
         self._idle.remove(target)
         if source is not None and target is not source:
             target.copy(source, common)
-        job.begin(target, len(target.tokens))
+        job.begin(target)
         self.jobs.append(job)
         self._touch(target)
         return True
@@ -114,6 +116,10 @@ class Lane:
         if job is not None:
             self._take_place(job, clear=False)
         return job is not None
+
+    def close(self) -> None:
+        """Free the context."""
+        self.context.close()
 
     def vacant(self, count: int) -> Sequence:
         """An empty sequence, which counts as used now, and free cells for so many tokens.
@@ -238,4 +244,5 @@ def make_lane(model: Model, parameters: Parameters, *, exact: bool) -> Lane:
     """
     sequences = 1 if exact else parameters.sequences
     params = parameters.for_one(1) if exact else parameters.for_many()
-    return Lane(Context(model, parameters, params), model, sequences=sequences, batch_size=parameters.batch_size)
+    context = Context(model, parameters, params)
+    return Lane(context, model, exact=exact, sequences=sequences, batch_size=parameters.batch_size)

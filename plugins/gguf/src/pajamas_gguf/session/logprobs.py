@@ -12,7 +12,7 @@ from pajamas_gguf.session.shortlist import shortlist
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pajamas_gguf.session.model import Model
+    from pajamas.batching.job import Vocabulary
 
 _TILE = 1 << 18
 
@@ -37,8 +37,8 @@ def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 class TokenLogprobs:
     """Probabilities at one place of the answer, kept until the token there is chosen."""
 
-    def __init__(self, model: Model, logits: NDArray[np.float32]) -> None:
-        self._model = model
+    def __init__(self, vocabulary: Vocabulary, logits: NDArray[np.float32]) -> None:
+        self._vocabulary = vocabulary
         self._values = log_softmax(logits)
 
     def of(self, token: int, count: int) -> TokenLogprob:
@@ -50,7 +50,7 @@ class TokenLogprobs:
         return self._one(token, top)
 
     def _one(self, token: int, top: tuple[TokenLogprob, ...] = ()) -> TokenLogprob:
-        data = self._model.piece(token)
+        data = self._vocabulary.piece(token)
         return TokenLogprob(
             token_id=token,
             token=data.decode("utf-8", "replace"),

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pajamas.answer_stream import AnswerStream
+from pajamas.batching.scheduler import WAITING_EACH
 from pajamas.errors import ContextOverflow, EngineError, ModelFileError, UnsupportedFeature, UsageError
 from pajamas.types import Architecture, Feature, GenerateRequest, MemoryUse, Sampling
 from pajamas_gguf import engine
 from pajamas_gguf.batching.job import Job
 from pajamas_gguf.batching.lane import make_lane
-from pajamas_gguf.batching.scheduler import WAITING_EACH, Scheduler
+from pajamas_gguf.batching.scheduler import Scheduler
 from pajamas_gguf.memory_log import read_memory
 from pajamas_gguf.session import embed, prompt_cache, score
 from pajamas_gguf.session.context import Context
@@ -95,7 +96,7 @@ class GGUFSession:
     @property
     def memory(self) -> MemoryUse:
         self._check_open()
-        contexts = [lane.context for lane in self._scheduler.lanes.values()]
+        contexts = [lane.context for lane in self._scheduler.lanes]
         if self._context is not None:
             contexts.append(self._context)
         return read_memory(

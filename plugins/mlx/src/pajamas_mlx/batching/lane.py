@@ -142,7 +142,7 @@ class Lane:
         found.restored(list(self.last.tokens), self._group.cache_of(job))
         return found
 
-    def clear(self) -> None:
+    def close(self) -> None:
         """Forget everything: nothing here holds on to the model any more."""
         if self._group is not None:
             self._group.forget()

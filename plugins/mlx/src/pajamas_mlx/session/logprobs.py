@@ -12,8 +12,7 @@ from pajamas_mlx.session.sampler import ranked
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pajamas_mlx.session.vocabulary import Vocabulary
-
+    from pajamas.batching.job import Vocabulary
 
 _TILE = 1 << 18
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pajamas.answer_stream import AnswerStream
+from pajamas.batching.scheduler import WAITING_EACH, BatchScheduler
 from pajamas.errors import ContextOverflow, EngineError, UsageError
 from pajamas.session import BaseSession
 from pajamas.types import GenerateRequest, MemoryUse
@@ -16,7 +17,6 @@ from pajamas_mlx import engine
 from pajamas_mlx.batching.group import Group
 from pajamas_mlx.batching.job import Job
 from pajamas_mlx.batching.lane import Lane
-from pajamas_mlx.batching.scheduler import WAITING_EACH, Scheduler
 from pajamas_mlx.session import prompt_cache, score
 from pajamas_mlx.session.features import FEATURES
 from pajamas_mlx.session.json_mask import Guide
@@ -57,13 +57,13 @@ class MLXSession(BaseSession):
         device, places = parameters.device, parameters.sequences
         self._model = model = engine.compute(device, lambda: Model(parameters.plan))
         self._vocabulary = Vocabulary(facts.folder, facts.end_tokens, model.vocabulary_size)
-        lane = Lane(
+        self._lane = Lane(
             lambda: Sequence(model, device, parameters.chunk),
             places=places,
             room=parameters.room,
             group=Group(model, device, places) if together and places > 1 else None,
         )
-        self._scheduler = Scheduler(lane, most_waiting=WAITING_EACH * places)
+        self._scheduler: BatchScheduler[Job, Lane] = BatchScheduler([self._lane], most_waiting=WAITING_EACH * places)
         self.chat_template = self._vocabulary.chat_template
         self.special_tokens: Mapping[str, str] = self._vocabulary.special_tokens
 
@@ -153,7 +153,7 @@ class MLXSession(BaseSession):
         with self._scheduler.turns:
             self._check_open()
             self._scheduler.sweep()
-            prompt_cache.save(self._scheduler.lane.computed_last(), self._parameters.device, path, self._fingerprint)
+            prompt_cache.save(self._lane.computed_last(), self._parameters.device, path, self._fingerprint)
 
     def load_prompt_cache(self, path: Path) -> int:
         """As `Session.load_prompt_cache`. Exact answers do not use it.
@@ -168,7 +168,7 @@ class MLXSession(BaseSession):
             self._check_open()
             self._scheduler.sweep()
             return prompt_cache.load(
-                self._scheduler.lane.vacant, self._parameters.device, path, self._fingerprint, self.context_length
+                self._lane.vacant, self._parameters.device, path, self._fingerprint, self.context_length
             )
 
     def cancel(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from pajamas.turns import Turns
+from pajamas.batching.turns import Turns
 
 LIMIT = 60
 
