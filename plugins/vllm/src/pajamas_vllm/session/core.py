@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
-from pajamas.errors import EngineCrashed, EngineError, PajamasError
+from pajamas.errors import EngineCrashed, EngineError, PajamasError, UsageError
 from pajamas_vllm import engine
 from pajamas_vllm.session.loop import EventLoop
 from pajamas_vllm.session.parameters import Parameters
@@ -23,14 +24,19 @@ class Core:
         vllm = engine.engine()
         self.loop = EventLoop()
         self.closed = False
+        self._numbers = itertools.count()
         try:
             with engine.environment({**engine.QUIET, **parameters.environment}):
-                self.llm: Any = self.loop.result(_start(vllm, parameters))
+                self.llm: Any = self.loop.submit(_start(vllm, parameters)).result()
         except BaseException as error:
             self.loop.stop()
             if isinstance(error, Exception) and not isinstance(error, PajamasError):
                 raise _refusal(error) from error
             raise
+
+    def next_name(self) -> str:
+        """A name for a request that no other has."""
+        return str(next(self._numbers))
 
     def check(self) -> None:
         """Raises EngineCrashed if the engine's process has died, EngineError if it is closed."""
@@ -47,12 +53,25 @@ class Core:
             "Load the model again.",
         )
 
+    def translated(self, error: Exception) -> PajamasError:
+        """What vLLM raises for a request, as an error of pajamas'."""
+        vllm = engine.engine()
+        if isinstance(error, PajamasError):
+            return error
+        if isinstance(error, vllm.dead.EngineDeadError):
+            return self.death()
+        cause = error.__cause__ if isinstance(error, vllm.dead.EngineGenerateError) else None
+        cause = cause or error
+        if isinstance(cause, vllm.exceptions.VLLMClientError):
+            return UsageError("vLLM refuses the request.", str(cause)[:500], "Change what it names.")
+        return EngineError("vLLM failed to answer.", f"{type(cause).__name__}: {cause}"[:500], "Is the model verified?")
+
     def close(self) -> None:
         """End the engine's process; requests that run are cancelled."""
         if self.closed:
             return
         self.closed = True
-        self.loop.result(self._shut_down())
+        self.loop.submit(self._shut_down()).result()
         self.loop.stop()
         del self.llm  # now: it shuts down when it is collected, which fails at the end of the process
 
@@ -64,7 +83,9 @@ async def _start(vllm: engine.Engine, parameters: Parameters) -> Any:
     config = vllm.arguments.AsyncEngineArgs(**parameters.arguments).create_engine_config()
     if parameters.executor is not None:
         config.parallel_config.distributed_executor_backend = parameters.executor
-    return vllm.llm.AsyncLLM.from_vllm_config(config, disable_log_stats=True)
+    llm = vllm.llm.AsyncLLM.from_vllm_config(config, disable_log_stats=True)
+    await llm.collective_rpc("pajamas_keep_order")
+    return llm
 
 
 def _refusal(error: Exception) -> EngineError:

@@ -18,6 +18,7 @@ FEATURES = frozenset(
         Feature.LOGPROBS,
         Feature.TOOLS,
         Feature.THINKING,
+        Feature.SCORE,
         Feature.PARALLEL,
         Feature.EXACT,
         Feature.COMPUTE_DTYPE,

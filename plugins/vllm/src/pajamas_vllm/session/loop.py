@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -19,12 +19,8 @@ class EventLoop:
         self._thread = threading.Thread(target=self._run, name="vllm", daemon=True)
         self._thread.start()
 
-    def result(self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
-        """What the coroutine returns or raises, run in the loop's thread."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)
-
-    def start(self, work: Coroutine[Any, Any, None]) -> concurrent.futures.Future[None]:
-        """Run it in the background; to cancel the future cancels it."""
+    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Run it in the loop's thread; to cancel the future cancels it."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def call(self, function: Callable[[], object]) -> None:

@@ -80,6 +80,7 @@ def resolve(options: LoadOptions, facts: Facts) -> Parameters:
         "disable_log_stats": True,
         "use_tqdm_on_load": False,
         "structured_outputs_config": {"backend": "guidance"},
+        "worker_extension_cls": "pajamas_vllm.session.worker.Extension",
         "enforce_eager": True,
     }
     if options.batch_size is not None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
 from typing import TYPE_CHECKING
 
-from pajamas.errors import EngineError, PajamasError
 from pajamas.types import Chunk
 from pajamas_vllm import engine
 from pajamas_vllm.session.gate import Gate
@@ -26,7 +24,6 @@ class Scheduler:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._gate = Gate()
-        self._numbers = itertools.count()
 
     def add(self, job: Job) -> None:
         """Give it to the engine.
@@ -35,7 +32,7 @@ class Scheduler:
             EngineError: the engine has died.
         """
         self._core.check()
-        running = self._core.loop.start(self._run(job))
+        running = self._core.loop.submit(self._run(job))
         job.end = running.cancel
 
     def next(self, job: Job) -> Chunk | None:
@@ -68,18 +65,10 @@ class Scheduler:
             job.put(None)
             raise
         except Exception as error:  # whatever it is, the job's reader must get it
-            job.put(self._translated(error))
+            job.put(self._core.translated(error))
 
     async def _answer(self, job: Job) -> None:
         job.entered = time.perf_counter()
         prompt = engine.engine().inputs.tokens_input(job.prompt)
-        async for output in self._core.llm.generate(prompt, job.params, str(next(self._numbers))):
+        async for output in self._core.llm.generate(prompt, job.params, self._core.next_name()):
             job.put(output)
-
-    def _translated(self, error: Exception) -> PajamasError:
-        if isinstance(error, PajamasError):
-            return error
-        if isinstance(error, engine.engine().dead.EngineDeadError):
-            return self._core.death()
-        cause = error.__cause__ or error
-        return EngineError("vLLM failed to answer.", f"{type(cause).__name__}: {cause}"[:500], "Is the model verified?")

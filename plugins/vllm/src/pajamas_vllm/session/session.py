@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from pajamas.answer_stream import AnswerStream
 from pajamas.errors import ContextOverflow, UsageError
 from pajamas.session import BaseSession
 from pajamas.types import GenerateRequest, MemoryUse
+from pajamas_vllm.session import score
 from pajamas_vllm.session.core import Core
 from pajamas_vllm.session.features import FEATURES
 from pajamas_vllm.session.job import Job
@@ -17,6 +18,9 @@ from pajamas_vllm.session.scheduler import Scheduler
 from pajamas_vllm.session.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from pajamas_vllm.session.facts import Facts
     from pajamas_vllm.session.parameters import Parameters
 
@@ -70,6 +74,24 @@ class VLLMSession(BaseSession):
         limit = room if request.max_tokens is None else min(room, request.max_tokens)
         params = sampling_params(request, self._vocabulary, limit)
         return AnswerStream(self._scheduler, lambda: Job(self._vocabulary, request, prompt, params))
+
+    def score(self, token_ids: list[int], first: int = 0) -> Iterator[NDArray[np.float32]]:
+        """As `Session.score`; one window, which must fit the context.
+
+        Raises:
+            ContextOverflow: the window does not fit.
+            UsageError: a token or `first` out of range.
+            EngineError: from the blocks: the engine fails or has died.
+        """
+        self._core.check()
+        self._vocabulary.check(token_ids)
+        if len(token_ids) > self.context_length:
+            raise ContextOverflow(
+                f"The window has {len(token_ids):,} tokens.", f"The context holds {self.context_length:,}.", "Split it."
+            )
+        if not 0 <= first < len(token_ids):
+            raise UsageError(f"Position {first} is not in the window.", f"It has {len(token_ids):,} tokens.", "")
+        return score.blocks(self._core, list(token_ids), first, self._vocabulary.size)
 
     def close(self) -> None:
         """End the engine and its processes. Answers that are open end as if they were cancelled."""
