@@ -41,7 +41,13 @@ class _Refusal:
 
 
 def choose(
-    host: PluginHost, format: str, wanted: str | None = None, needs: Iterable[Feature] = (), *, runnable: bool = True
+    host: PluginHost,
+    format: str,
+    wanted: str | None = None,
+    needs: Iterable[Feature] = (),
+    *,
+    runnable: bool = True,
+    quantizing: bool = False,
 ) -> Choice:
     """Choose the backend for artifacts of `format`.
 
@@ -51,6 +57,7 @@ def choose(
         wanted: what `--backend` said: a backend's name, a device word, or None.
         needs: features that the request needs.
         runnable: False accepts a backend whose engine cannot run here, for work that needs no engine.
+        quantizing: the work is `quantize`, which a backend with an environment for it does without its engine.
 
     Raises:
         UsageError: `wanted` names nothing that is installed.
@@ -85,7 +92,8 @@ def choose(
             reasons.append(f"{candidate}: {error.what}")
             refusals.append(_Refusal(error, fitting=candidate == format))
             continue
-        problem = _problem(host, info, format, needed, device, runnable, named=name is not None)
+        engine = runnable and not (quantizing and info.quantize_environment)
+        problem = _problem(host, info, format, needed, device, engine, named=name is not None)
         if problem is None:
             host.warn(broken)
             reasons.append(f"{candidate} {_praise(info, needed, device)}: chosen.")

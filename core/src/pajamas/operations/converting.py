@@ -10,6 +10,7 @@ from attrs import evolve, field, frozen
 
 from pajamas import hub, manifest, receipts
 from pajamas.dispatch import Choice, choose
+from pajamas.environments.finding import interpreter
 from pajamas.errors import PajamasError, UsageError
 from pajamas.manifest import Manifest, Receipt
 from pajamas.modelfiles import LocalFiles
@@ -132,7 +133,7 @@ def convert(
     """
     host = host or PluginHost()
     wanted = read_formats(formats)
-    choices = [choose(host, format, backend) for format in wanted]
+    choices = [choose(host, format, backend, quantizing=True) for format in wanted]
     backends = {format: choice.info for format, choice in zip(wanted, choices, strict=True)}
     options: dict[str, Any] = {
         "threads": threads,
@@ -159,6 +160,9 @@ def convert(
     targets = resolve_targets(wanted, precision, profile, aggressive, backends=backends)
     if any(choice.device not in (None, "cpu") for choice in choices):
         raise UsageError(f"Conversion cannot run on {backend}.", "It runs on the processor.", "Leave --backend out.")
+    for info in backends.values():
+        if info.quantize_environment is not None and not dry_run:
+            interpreter(info.quantize_environment, purpose=f"Quantizing for {info.engine}")  # before a download
     if not dry_run and (imatrix, calibration_samples, calibration_text) == (None, None, None):
         _refuse_uncalibrated(targets, backends)
     source = resolve_whole(host, model)

@@ -6,6 +6,7 @@ from pajamas.environments.devices import cuda_is_here
 from pajamas.types import BackendInfo
 from pajamas_vllm import engine
 from pajamas_vllm.environment import ENGINE, QUANTIZER
+from pajamas_vllm.quantize.schemes import ALIASES, FORMAT, PROFILES, QUANTIZE_OPTIONS, REFUSED, SCHEMES
 from pajamas_vllm.session.features import FEATURES
 
 
@@ -16,12 +17,16 @@ def describe(thorough: bool = False) -> BackendInfo:
         name="vllm",
         engine="vLLM",
         engine_version=version,
-        formats=("safetensors",),
-        schemes=(),
+        formats=(FORMAT,),
+        schemes=tuple(SCHEMES),
         features=FEATURES,
-        named_formats=frozenset() if cuda_is_here() else frozenset({"safetensors"}),
+        named_formats=frozenset() if cuda_is_here() else frozenset({FORMAT}),
         unavailable=None if version is not None else "vLLM is not installed",
-        fix="" if version is not None else "pajamas env create vllm",
+        fix="" if version is not None else engine.INSTALL,
         environment=ENGINE,
         quantize_environment=QUANTIZER,
+        scheme_aliases=ALIASES,
+        refused_schemes=REFUSED,
+        profile_schemes={FORMAT: PROFILES},
+        quantize_options=QUANTIZE_OPTIONS,
     )

@@ -9,7 +9,7 @@ from pajamas.hookspecs import hookimpl
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pajamas.types import Artifact, BackendInfo, Chunk, GenerateRequest, LoadOptions, Session
+    from pajamas.types import Artifact, BackendInfo, Chunk, GenerateRequest, LoadOptions, QuantizeJob, Session
 
 NAME = "vllm"
 FORMAT = "safetensors"
@@ -20,6 +20,15 @@ def describe(thorough: bool) -> BackendInfo:
     from pajamas_vllm.backend import describe
 
     return describe(thorough)
+
+
+@hookimpl
+def quantize(job: QuantizeJob) -> Artifact | None:
+    if job.format != FORMAT:
+        return None
+    from pajamas_vllm.quantize.pipeline import quantize
+
+    return quantize(job)
 
 
 @hookimpl
