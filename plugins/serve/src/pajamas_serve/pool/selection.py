@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from pajamas.errors import EngineError, EngineMissing, error_class
 from pajamas.types import Artifact, Feature
@@ -29,6 +29,8 @@ class Loadable:
     device: str | None
     features: frozenset[Feature]
     """Of the backend; a session may have fewer."""
+    python: Path | None = None
+    """The interpreter of the worker's environment; None is this one."""
 
 
 def select(spec: ModelSpec, settings: PoolSettings, needs: frozenset[Feature] = frozenset()) -> Loadable:
@@ -48,7 +50,11 @@ def _select(reference: str, backend: str | None, needs: frozenset[Feature]) -> L
     found = select(reference, backend, needs)
     choice = found.choice
     return Loadable(
-        backend=choice.backend.name, artifact=found.artifact, device=choice.device, features=choice.info.features
+        backend=choice.backend.name,
+        artifact=found.artifact,
+        device=choice.device,
+        features=choice.info.features,
+        python=choice.info.python,
     )
 
 
@@ -72,7 +78,9 @@ def _select_elsewhere(python: Path, reference: str, backend: str | None, needs: 
         ) from None
     if "error" in answer:
         raise error_class(answer["error"])(*answer["words"])
-    return from_json(answer["loadable"], Loadable)
+    # An engine with an environment of its own is in that, as the other environment's pajamas has found it.
+    found = from_json(answer["loadable"], Loadable)
+    return found if found.python is not None else evolve(found, python=python)
 
 
 _SCRIPT = """
@@ -86,7 +94,8 @@ try:
     found = select(reference, backend, [Feature(need) for need in needs])
     choice = found.choice
     loadable = {"backend": choice.backend.name, "artifact": to_json(found.artifact), "device": choice.device,
-                "features": sorted(choice.info.features)}
+                "features": sorted(choice.info.features),
+                "python": None if choice.info.python is None else str(choice.info.python)}
     answer = {"loadable": loadable}
 except PajamasError as error:
     answer = {"error": type(error).__name__, "words": [error.what, error.why, error.fix]}
