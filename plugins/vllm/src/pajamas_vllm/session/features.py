@@ -16,6 +16,7 @@ FEATURES = frozenset(
         Feature.LOGIT_BIAS,
         Feature.IGNORE_EOS,
         Feature.LOGPROBS,
+        Feature.JSON_SCHEMA,
         Feature.TOOLS,
         Feature.THINKING,
         Feature.SCORE,
@@ -24,4 +25,4 @@ FEATURES = frozenset(
         Feature.COMPUTE_DTYPE,
     }
 )
-"""vLLM samples no typical-p."""
+"""vLLM samples no typical-p. It takes grammars, but llguidance cuts their texts greedily into words, and so not as GBNF."""

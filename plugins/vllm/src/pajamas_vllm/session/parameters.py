@@ -12,6 +12,7 @@ from pajamas.errors import DeviceNotFound, UnsupportedFeature, UsageError
 from pajamas.needs import load_features, refuse_missing
 from pajamas.types import LoadOptions
 from pajamas_vllm import engine
+from pajamas_vllm.session import json_schema
 from pajamas_vllm.session.features import FEATURES
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def resolve(options: LoadOptions, facts: Facts) -> Parameters:
         "trust_remote_code": False,
         "disable_log_stats": True,
         "use_tqdm_on_load": False,
-        "structured_outputs_config": {"backend": "guidance"},
+        "structured_outputs_config": {"backend": json_schema.BACKEND},
         "worker_extension_cls": "pajamas_vllm.session.worker.Extension",
         "enforce_eager": True,
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pajamas.errors import UnsupportedFeature, UsageError
 from pajamas_vllm import engine
+from pajamas_vllm.session.json_schema import enforced
 
 if TYPE_CHECKING:
     from pajamas.types import GenerateRequest
@@ -36,6 +37,9 @@ def sampling_params(request: GenerateRequest, vocabulary: Vocabulary, limit: int
     bias = {token: float(value) for token, value in sampling.logit_bias.items()}
     if request.ignore_eos:
         bias |= dict.fromkeys(vocabulary.end_tokens, -math.inf)
+    structured = None
+    if request.json_schema is not None:
+        structured = vllm.StructuredOutputsParams(json=enforced(request.json_schema))
     try:
         return vllm.SamplingParams(
             temperature=temperature,
@@ -51,6 +55,7 @@ def sampling_params(request: GenerateRequest, vocabulary: Vocabulary, limit: int
             logprobs=request.logprobs,
             ignore_eos=True,  # all tokens that end an answer are given here
             stop_token_ids=[] if request.ignore_eos else sorted(vocabulary.end_tokens),
+            structured_outputs=structured,
             detokenize=False,
             output_kind=vllm.RequestOutputKind.DELTA,
             skip_reading_prefix_cache=not request.cache_prompt or request.exact or sampling.seed is not None,
