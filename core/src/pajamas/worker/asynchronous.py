@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from pajamas.errors import EngineError, PajamasError
 from pajamas.types import Artifact, Chunk, GenerateRequest, LoadOptions
-from pajamas.worker.channel import Answer, Block, Channel, Reply, Waiter, check_version, checked
+from pajamas.worker.channel import Answer, Block, Reply, Waiter, check_version, checked
 from pajamas.worker.client import BLOCKS_AHEAD, CLOSE_SECONDS, HEARTBEAT, PATIENCE
+from pajamas.worker.loop_channel import LoopChannel
 from pajamas.worker.process import WorkerProcess
 from pajamas.worker.protocol import Credit, End, Facts, Item, Load, Ready, chunk_of, from_json, to_json
 
@@ -30,7 +31,7 @@ UNLIMITED = 2**31
 
 
 class LoopInbox:
-    """Answers from the channel's thread, for one task of the event loop that made this.
+    """Answers for one task of the event loop that made this.
 
     Args:
         on_end: called in the loop as soon as the last answer is there, taken or not, with whether the call succeeded.
@@ -38,22 +39,15 @@ class LoopInbox:
 
     def __init__(self, on_end: Callable[[bool], None] | None = None) -> None:
         self._on_end = on_end
-        self._loop = asyncio.get_running_loop()
         self._answers: deque[Answer] = deque()
         self._arrived = asyncio.Event()
-        self._told = False
 
     def put(self, answer: Answer, /) -> None:
-        """From any thread. The loop is woken once for all that comes before it looks."""
         self._answers.append(answer)
-        if self._told:
-            return
-        self._told = True
-        try:
-            self._loop.call_soon_threadsafe(self._look)
-        except RuntimeError:
-            if not self._loop.is_closed():
-                raise  # else nobody waits any more
+        self._arrived.set()
+        if self._on_end is not None and not isinstance(answer, Item | Block):
+            on_end, self._on_end = self._on_end, None
+            asyncio.get_running_loop().call_soon(on_end, isinstance(answer, End))
 
     def get(self) -> Answer:
         raise NotImplementedError("an event loop does not wait; use `wait`")
@@ -68,13 +62,6 @@ class LoopInbox:
         """What is there already."""
         return self._answers.popleft() if self._answers else None
 
-    def _look(self) -> None:
-        self._told = False
-        self._arrived.set()
-        if self._on_end is not None and self._answers and not isinstance(self._answers[-1], Item | Block):
-            on_end, self._on_end = self._on_end, None
-            on_end(isinstance(self._answers[-1], End))
-
 
 class AsyncWorker:
     """A session in a child process, whose methods are called from one event loop.
@@ -86,7 +73,7 @@ class AsyncWorker:
         on_exit: called in the event loop when the process is gone, with the reason.
     """
 
-    def __init__(self, channel: Channel, inbox: LoopInbox, on_exit: Callable[[PajamasError], None] | None) -> None:
+    def __init__(self, channel: LoopChannel, inbox: LoopInbox, on_exit: Callable[[PajamasError], None] | None) -> None:
         self._channel = channel
         self._inbox = inbox
         self._on_exit = on_exit
@@ -111,12 +98,13 @@ class AsyncWorker:
         Args and errors are those of `WorkerSession.start`.
         """
         inbox = LoopInbox()
-        starting = asyncio.ensure_future(asyncio.to_thread(_spawn, backend, python, heartbeat, patience, inbox))
+        starting = asyncio.ensure_future(asyncio.to_thread(WorkerProcess, Path(python or sys.executable)))
         try:
-            channel = await asyncio.shield(starting)
+            process = await asyncio.shield(starting)
         except asyncio.CancelledError:
-            await asyncio.to_thread((await starting).kill)
+            await LoopChannel(await starting, backend, heartbeat=heartbeat, patience=patience).kill()
             raise
+        channel = LoopChannel(process, backend, heartbeat=heartbeat, patience=patience, inbox=inbox)
         worker = cls(channel, inbox, on_exit)
         try:
             check_version(checked(await inbox.wait()), channel.process)
@@ -125,7 +113,7 @@ class AsyncWorker:
             if not isinstance(ready, Ready):
                 raise EngineError(f"The worker of backend {backend!r} answered out of turn.", repr(ready)[:200])
         except BaseException:
-            await asyncio.shield(asyncio.to_thread(channel.kill))
+            await asyncio.shield(channel.kill())
             raise
         worker.facts = ready.facts
         worker._watch = asyncio.ensure_future(worker._wait_for_exit())
@@ -143,6 +131,11 @@ class AsyncWorker:
     @property
     def dead(self) -> bool:
         return self._channel.dead
+
+    @property
+    def responsive(self) -> bool:
+        """Whether it has answered the last ping."""
+        return self._channel.responsive
 
     def generate(self, request: GenerateRequest, on_end: Callable[[bool], None] | None = None) -> AsyncStream[Chunk]:
         """A rendered request, as backends take it. The stream is lazy: nothing is sent before it is read.
@@ -173,14 +166,14 @@ class AsyncWorker:
 
     async def close(self, grace: float = CLOSE_SECONDS) -> None:
         """Let the worker close its session, and kill it if that takes more than `grace` seconds. It is gone after."""
-        await asyncio.shield(asyncio.to_thread(self._channel.close, grace))
+        await asyncio.shield(self._channel.close(grace))
 
     def condemn(self, error: PajamasError) -> None:
         """Kill it because its owner has lost patience: every caller is told `error`."""
         self._channel.condemn(error)
 
     async def kill(self) -> None:
-        await asyncio.shield(asyncio.to_thread(self._channel.kill))
+        await asyncio.shield(self._channel.kill())
 
     async def _ask(self, method: str, arguments: dict[str, object], read: Callable[[Reply], T]) -> T:
         stream = AsyncStream(self._channel, method, arguments, read, 2)
@@ -204,7 +197,7 @@ class AsyncStream(Generic[T], AsyncIterator[T]):
 
     def __init__(
         self,
-        channel: Channel,
+        channel: LoopChannel,
         method: str,
         arguments: dict[str, object],
         read: Callable[[Reply], T],
@@ -260,11 +253,6 @@ class AsyncStream(Generic[T], AsyncIterator[T]):
             self._channel.send(Credit(id=self._waiter.id, count=self._taken))
             self._taken = 0
         return item
-
-
-def _spawn(backend: str, python: str | Path | None, heartbeat: float, patience: float, inbox: LoopInbox) -> Channel:
-    process = WorkerProcess(Path(python or sys.executable))
-    return Channel(process, backend, heartbeat=heartbeat, patience=patience, inbox=inbox)
 
 
 def _chunk(reply: Reply) -> Chunk:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
-import select
-import threading
 from queue import SimpleQueue
 from typing import Protocol
 
@@ -20,7 +17,6 @@ from pajamas.worker.protocol import (
     PROTOCOL,
     Call,
     Cancel,
-    Close,
     End,
     Failure,
     FrameBuffer,
@@ -37,9 +33,10 @@ from pajamas.worker.protocol import (
 
 log = logging.getLogger(__name__)
 
-_CHUNK = 2**16
-_KILL_SECONDS = 10.0
+KILL_SECONDS = 10.0
 """How long a killed process may take to be gone before its exit is no longer waited for."""
+_GREETING_SECONDS = 60.0
+"""How long a process may take at least to say its first word: a cold disk has to give it its libraries."""
 
 
 @frozen
@@ -70,7 +67,7 @@ class Waiter:
 
 
 class Channel:
-    """Calls to one worker process.
+    """Calls to one worker process; how bytes go out and come in is a subclass's.
 
     Args:
         process: it belongs to the channel from here on.
@@ -98,23 +95,26 @@ class Channel:
         self._closing = False
         self._error: PajamasError | None = None
         self._verdict: PajamasError | None = None
-        self._outbox: SimpleQueue[bytes | None] = SimpleQueue()
+        self._frames = FrameBuffer()
+        self._silent = 0.0
         self.loading = Waiter(0) if inbox is None else Waiter(0, inbox)
         self._waiters: dict[int, Waiter] = {0: self.loading}
-        self._threads = [
-            threading.Thread(target=target, name=f"pajamas-worker-{name}", daemon=True)
-            for name, target in (("reader", self._read), ("writer", self._write))
-        ]
-        for thread in self._threads:
-            thread.start()
 
     @property
     def dead(self) -> bool:
         return self._error is not None
 
+    @property
+    def responsive(self) -> bool:
+        """Whether it has said something lately, if only that it lives: False once a ping has had no answer."""
+        return self._silent <= self._heartbeat
+
     def send(self, message: Message) -> None:
         """Raises EngineError for a message that cannot be sent; one to a dead worker goes nowhere."""
-        self._outbox.put(encode(message))
+        self._post(encode(message))
+
+    def _post(self, frame: bytes) -> None:
+        raise NotImplementedError
 
     def call(
         self, method: str, arguments: dict[str, object], window: int, inbox: Inbox | None = None, delay: float = 0.0
@@ -139,89 +139,48 @@ class Channel:
     def forget(self, waiter: Waiter) -> bool:
         return self._waiters.pop(waiter.id, None) is not None
 
-    def close(self, grace: float) -> None:
-        """Let the worker close its session and exit; kill it if that takes more than `grace` seconds."""
-        self._closing = True
-        self.send(Close())
-        try:
-            self.process.exited.wait(grace)
-        finally:
-            self.kill()
-
     def condemn(self, error: PajamasError) -> None:
         """Kill the worker; whoever waits, and all later calls, are told `error`. Does not wait."""
         self._verdict = error
         self.process.kill()
 
-    def kill(self) -> None:
-        self._closing = True
-        self.process.kill()
-        self.process.exited.wait(_KILL_SECONDS)
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join(_KILL_SECONDS)
+    def _came(self, data: bytes) -> None:
+        """Hand out what the pipe has brought. Raises EngineError for what is no message."""
+        self._silent = 0.0
+        for payload in self._frames.feed(data):
+            self._take(decode(payload))
 
-    def _write(self) -> None:
-        try:
-            while (frame := self._outbox.get()) is not None:
-                data = memoryview(frame)
-                while data:
-                    data = data[os.write(self.process.requests, data) :]
-        except BrokenPipeError:
-            pass  # the reader learns of the death by itself, and says so
-        finally:
-            os.close(self.process.requests)
+    def _heard_nothing(self) -> PajamasError | None:
+        """Another heartbeat without a word: ask for one, or give the error that it is too many.
 
-    def _read(self) -> None:
-        try:
-            error = self._receive()
-        except Exception as broken:  # all of them: callers wait for this thread's word
-            error = EngineCrashed(
-                f"The worker of backend {self._backend!r} does not keep to its protocol and was killed.",
-                " ".join(str(broken).splitlines()) or type(broken).__name__,
-                f"Install the same pajamas in {self.process.python}, and load the model again.",
-            )
-        finally:
-            os.close(self.process.answers)
-            os.close(self.process.blocks)
-        self.process.kill()
-        self.process.exited.wait(_KILL_SECONDS)
+        Silence is counted in looks that found nothing, not by the clock: when this process was stopped for an hour, the
+        worker has not been silent for an hour.
+        """
+        self._silent += self._heartbeat
+        if self._silent < (self._patience if self._greeted else max(self._patience, _GREETING_SECONDS)):
+            self.send(Ping())
+            return None
+        return EngineCrashed(
+            f"The worker of backend {self._backend!r} hung and was killed.",
+            f"It gave no sign of life for {self._silent:g} seconds.",
+            "Load the model again.",
+        )
+
+    def _broken(self, error: Exception) -> PajamasError:
+        """What came was no message."""
+        return EngineCrashed(
+            f"The worker of backend {self._backend!r} does not keep to its protocol and was killed.",
+            " ".join(str(error).splitlines()) or type(error).__name__,
+            f"Install the same pajamas in {self.process.python}, and load the model again.",
+        )
+
+    def _end(self, error: PajamasError | None) -> None:
+        """The process is gone; `error` is why, if it is known."""
         if self._closing:
             error = EngineError("The session is closed.", "", "Load the model again.")
         self._error = self._verdict or error or self._crash()
         for waiter in list(self._waiters.values()):
             waiter.inbox.put(_again(self._error))
-        self._outbox.put(None)
-
-    def _receive(self) -> PajamasError | None:
-        """Hand out what comes until the pipe ends; the error if that is not how it ends.
-
-        Silence is counted in polls that found nothing, not by the clock: when this process was stopped for an hour, the
-        worker has not been silent for an hour.
-        """
-        frames = FrameBuffer()
-        poll = select.poll()
-        poll.register(self.process.answers, select.POLLIN)
-        silent = 0.0
-        while True:
-            if poll.poll(self._heartbeat * 1000):
-                silent = 0.0
-                data = os.read(self.process.answers, _CHUNK)
-                if not data:
-                    return None
-                for payload in frames.feed(data):
-                    self._take(decode(payload))
-                continue
-            if self.process.exited.is_set():
-                return None  # a process that the engine has left behind holds the pipe open
-            silent += self._heartbeat
-            if silent >= self._patience:
-                return EngineCrashed(
-                    f"The worker of backend {self._backend!r} hung and was killed.",
-                    f"It gave no sign of life for {silent:g} seconds.",
-                    "Load the model again.",
-                )
-            self.send(Ping())
 
     def _take(self, message: Message) -> None:
         if isinstance(message, Pong):

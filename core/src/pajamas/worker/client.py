@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pajamas.errors import EngineError, PajamasError
 from pajamas.types import Architecture, Artifact, Chunk, Feature, GenerateRequest, LoadOptions, MemoryUse, Sampling
-from pajamas.worker.channel import Block, Channel, Reply, Waiter, check_version, checked
+from pajamas.worker.channel import Block, Reply, Waiter, check_version, checked
 from pajamas.worker.process import WorkerProcess
 from pajamas.worker.protocol import (
     BESIDE_A_STREAM,
@@ -25,6 +25,7 @@ from pajamas.worker.protocol import (
     from_json,
     to_json,
 )
+from pajamas.worker.thread_channel import ThreadChannel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +56,7 @@ class WorkerSession:
     answered in the middle of a stream.
     """
 
-    def __init__(self, channel: Channel, facts: Facts) -> None:
+    def __init__(self, channel: ThreadChannel, facts: Facts) -> None:
         self._channel = channel
         self._facts = facts
         self._holders: weakref.WeakValueDictionary[int, Stream] = weakref.WeakValueDictionary()
@@ -89,7 +90,7 @@ class WorkerSession:
             PajamasError: what the backend's `load` raises.
         """
         process = WorkerProcess(Path(python or sys.executable))
-        channel = Channel(process, backend, heartbeat=heartbeat, patience=patience)
+        channel = ThreadChannel(process, backend, heartbeat=heartbeat, patience=patience)
         try:
             check_version(checked(channel.loading.inbox.get()), process)
             channel.send(Load(backend=backend, artifact=artifact, options=options))
