@@ -15,9 +15,14 @@ from pajamas_serve.pool.estimate import PROCESS, predict
 from pajamas_serve.pool.selection import Loadable, select
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pajamas_serve.pool.member import Member
     from pajamas_serve.pool.memory import Memory
     from pajamas_serve.settings import ModelSpec, PoolSettings
+
+
+Stamp = tuple[int, int, int] | None
 
 
 class Loader:
@@ -31,7 +36,7 @@ class Loader:
         self._memory = memory
         self._owner = owner
         self._embeddings = embeddings
-        self._selecting: asyncio.Task[Loadable] | None = None
+        self._selecting: asyncio.Task[tuple[Loadable, Stamp]] | None = None
         self._size: int | None = None
         """Bytes that a worker takes: predicted, then as the first one says."""
 
@@ -42,7 +47,10 @@ class Loader:
             NotEnoughMemory: there is no room for it.
             PajamasError: it cannot be found or loaded.
         """
-        loadable = await self._select()
+        loadable, stamp = await self._select()
+        if stamp != await asyncio.to_thread(_stamp, loadable.artifact.path):  # replaced, or gone
+            self._selecting = self._size = None
+            loadable, _ = await self._select()
         options = self._options(loadable)
         if self._size is None:
             self._size = await asyncio.to_thread(predict, loadable.artifact, options)
@@ -50,17 +58,17 @@ class Loader:
         settings = self._settings
         worker = await AsyncWorker.start(
             loadable.backend, loadable.artifact, options,
-            python=settings.python, heartbeat=settings.heartbeat, patience=settings.patience, on_exit=on_exit,
+            python=loadable.python, heartbeat=settings.heartbeat, patience=settings.patience, on_exit=on_exit,
         )  # fmt: skip
         self._size = worker.facts.memory.total + PROCESS
         self._memory.ledger.loaded(member, self._size)
         return worker
 
-    async def _select(self) -> Loadable:
+    async def _select(self) -> tuple[Loadable, Stamp]:
         """Looked up once, whoever asks; again after it has failed."""
         if self._selecting is None or (self._selecting.done() and self._selecting.exception() is not None):
             needs = frozenset({Feature.EMBEDDINGS} if self._embeddings else ())
-            self._selecting = asyncio.ensure_future(asyncio.to_thread(select, self._spec, self._settings, needs))
+            self._selecting = asyncio.ensure_future(asyncio.to_thread(_select, self._spec, self._settings, needs))
         return await asyncio.shield(self._selecting)
 
     def _options(self, loadable: Loadable) -> LoadOptions:
@@ -72,3 +80,17 @@ class Loader:
             max_sequences=self._settings.slots if parallel else 1,
             embeddings=self._embeddings,
         )
+
+
+def _select(spec: ModelSpec, settings: PoolSettings, needs: frozenset[Feature]) -> tuple[Loadable, Stamp]:
+    found = select(spec, settings, needs)
+    return found, _stamp(found.artifact.path)
+
+
+def _stamp(path: Path) -> Stamp:
+    """Changes when another file is put there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from attrs import define, field
 
 from pajamas_serve.errors import Stalled
+from pajamas_serve.pool.beginnings import Beginnings, Marks
 from pajamas_serve.pool.policy import WorkerView
 
 if TYPE_CHECKING:
@@ -41,12 +42,26 @@ class Member:
     last_sign: float = 0.0
     """When it last began or gave anything for a request."""
     answered: int = 0
+    beginnings: Beginnings = field(factory=Beginnings)
+
+    @property
+    def able(self) -> AsyncWorker | None:
+        """The worker, if it can be asked. A process that has died cannot, though its pool may not have been told yet;
+        nor one that gives no sign of life: what it is asked would wait until it is killed."""
+        worker = self.worker
+        ready = self.phase is Phase.READY and worker is not None and not worker.dead and worker.responsive
+        return worker if ready else None
 
     @property
     def free(self) -> int:
-        """Slots. A process that has died has none, though its pool may not have been told yet."""
-        alive = self.phase is Phase.READY and self.worker is not None and not self.worker.dead
-        return self.slots - self.busy if alive else 0
+        """Slots."""
+        return self.slots - self.busy if self.able is not None else 0
+
+    def take(self, prompt: Marks, now: float) -> None:
+        """Give a slot to a request."""
+        self.busy += 1
+        self.last_sign = now
+        self.beginnings.add(prompt, self.slots)
 
     def view(self) -> WorkerView:
         """As the policy sees it."""
@@ -62,19 +77,30 @@ class Member:
             )
 
 
+def choose(members: Iterable[Member], prompt: Marks) -> Member | None:
+    """The worker for a prompt: that which knows most of its beginning, unless it is much busier than others; then that
+    which has least to do. None: all are busy."""
+    free = [member for member in members if member.free > 0]
+    least = min((member.busy for member in free), default=0)
+    near = [member for member in free if member.busy - least <= member.slots // 2]
+    return max(near, key=lambda one: (one.beginnings.common(prompt), -one.busy, -one.id), default=None)
+
+
 class Slot:
     """A request's place in a worker. Give it back by `release`, however the request ends."""
 
-    def __init__(
-        self, member: Member, facts: Facts, clock: Callable[[], float], release: Callable[[bool], None]
-    ) -> None:
+    def __init__(self, member: Member, clock: Callable[[], float], release: Callable[[bool], None]) -> None:
         assert member.worker is not None
-        self.facts = facts
         self.worker: AsyncWorker = member.worker
         self._member = member
         self._clock = clock
         self._release: Callable[[bool], None] | None = release
         self._stream: AsyncStream[Chunk] | None = None
+
+    @property
+    def facts(self) -> Facts:
+        """What the worker's session says of itself."""
+        return self.worker.facts
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[list[Chunk], None]:
         """What has arrived, at least one chunk at a time. Releasing the slot stops the engine."""

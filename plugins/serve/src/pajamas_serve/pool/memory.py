@@ -35,6 +35,7 @@ class Memory:
     def __init__(self, limit: int | None, evict: Callable[[object], Awaitable[bool]]) -> None:
         self.ledger = Ledger(limit if limit is not None else available())
         self._evict = evict
+        self._released = asyncio.Event()
         self._turn = asyncio.Lock()
 
     async def reserve(self, key: object, size: int, owner: object) -> None:
@@ -45,7 +46,10 @@ class Memory:
         """
         async with self._turn:
             while missing := self.ledger.shortage(size, available()):
-                if not await self._evict(owner):
+                if self.ledger.at(Stage.RELEASING):  # some of it is on its way
+                    self._released.clear()
+                    await self._released.wait()
+                elif not await self._evict(owner):
                     raise NotEnoughMemory(
                         f"There is no room for a worker of {size / 1e6:,.0f} MB: {missing / 1e6:,.0f} MB are missing.",
                         f"{self.ledger.reserved / 1e6:,.0f} of {self.ledger.limit / 1e6:,.0f} MB are reserved, and "
@@ -65,6 +69,7 @@ class Memory:
         else:
             log.warning("Process %s has ended and is still there; its memory is counted as free.", pid)
         size = self.ledger.released(key)
+        self._released.set()
         log.debug("Released %.1f MB; %.1f MB are reserved.", size / 1e6, self.ledger.reserved / 1e6)
 
     @property

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from pajamas.errors import EngineCrashed, NotEnoughMemory, PajamasError, Unsupported
+from pajamas.errors import EngineCrashed, EngineError, NotEnoughMemory, PajamasError, Unsupported
 from pajamas.types import Feature
 from pajamas_serve.errors import Unavailable, copied
 from pajamas_serve.pool.backoff import Backoff
+from pajamas_serve.pool.beginnings import marks
 from pajamas_serve.pool.breaker import Breaker, State
 from pajamas_serve.pool.loader import Loader
-from pajamas_serve.pool.member import Member, Phase, Slot
+from pajamas_serve.pool.member import Member, Phase, Slot, choose
 from pajamas_serve.pool.pieces import Pieces
 from pajamas_serve.pool.policy import PoolView, decide
 from pajamas_serve.pool.queue import Queue
@@ -83,14 +84,14 @@ class ModelPool:
         return self.facts
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[Slot]:
-        """A place in a worker, waited for in order of arrival.
+    async def slot(self, prompt: str | Sequence[int] | None = None) -> AsyncIterator[Slot]:
+        """A place in a worker, waited for in order of arrival; in one that knows how `prompt` begins, if it can be.
 
         Raises:
             Unavailable: the breaker is open, the queue is full, or the wait was too long.
             PajamasError: no worker could be loaded.
         """
-        slot = await self._acquire()
+        slot = await self._acquire(prompt)
         answered = False
         try:
             yield slot
@@ -101,16 +102,16 @@ class ModelPool:
     async def any_worker(self) -> AsyncWorker:
         """One that is loaded, for calls that take no slot."""
         for member in self.members.values():
-            if member.phase is Phase.READY and member.worker is not None and not member.worker.dead:
+            if (worker := member.able) is not None:
                 member.idle_since = self._clock()
-                return member.worker
+                return worker
         async with self.slot() as slot:
             return slot.worker
 
     def review(self) -> None:
         """Look at everything again: called when anything has changed, and by a clock."""
         now = self._clock()
-        self._hand_out(now)
+        self.queue.serve(lambda prompt: choose(self.members.values(), prompt), now)
         self._refuse_late(now)
         for member in self.members.values():
             member.kill_if_stalled(now, self.settings.stall_timeout)
@@ -144,7 +145,7 @@ class ModelPool:
         await asyncio.gather(*(self.end(member) for member in [*self.members.values()]))
         await asyncio.gather(*self._ends, return_exceptions=True)
 
-    async def _acquire(self) -> Slot:
+    async def _acquire(self, prompt: str | Sequence[int] | None) -> Slot:
         now = self._clock()
         probing = self.breaker.state(now) is State.HALF_OPEN
         if self._closing:
@@ -155,7 +156,7 @@ class ModelPool:
             raise Unavailable("The queue is full.", f"{len(self.queue)} requests wait for {self.spec.name!r}.")
         if not self.breaker.admit(now):
             raise self._refusal(now)
-        entry = self.queue.join(now)
+        entry = self.queue.join(now, marks(prompt))
         self.review()
         try:
             member = await entry.future
@@ -165,10 +166,8 @@ class ModelPool:
             elif probing:
                 self.breaker.abandoned()
             raise
-        assert self.facts is not None
         return Slot(
             member,
-            self.facts,
             self._clock,
             lambda answered: self._give_back(member, probing=probing, answered=answered),
         )
@@ -183,19 +182,10 @@ class ModelPool:
             self.breaker.abandoned()
         self.review()
 
-    def _hand_out(self, now: float) -> None:
-        while self.queue and (free := [member for member in self.members.values() if member.free > 0]):
-            member = min(free, key=lambda member: (member.busy, member.id))
-            if self.queue.serve(member):
-                member.busy += 1
-                member.last_sign = now
-
     def _view(self, now: float) -> PoolView:
         return PoolView(
             workers=tuple(m.view() for m in self.members.values() if m.phase is not Phase.ENDING),
-            slots=max(
-                (m.slots for m in self.members.values() if m.phase is Phase.READY), default=self.settings.slots_each
-            ),
+            slots=max((m.slots for m in self.members.values() if m.worker), default=self.settings.slots_each),
             waiting=len(self.queue),
             oldest_wait=self.queue.oldest_wait(now),
             min_workers=self.min_workers,
@@ -236,10 +226,11 @@ class ModelPool:
             self._refused = error
             self.queue.refuse(error)
         except PajamasError as error:
-            self._failed(member, error)
-            await self._forget(member)
-            self._refuse_if_alone(error)
-        except BaseException:
+            await self._lost(member, error)
+        except Exception as fault:  # all of them: those who wait must be told
+            log.exception("%s: worker %s could not be started.", self.spec.name, member.id)
+            await self._lost(member, EngineError("No worker could be started.", f"{type(fault).__name__}: {fault}"))
+        except asyncio.CancelledError:
             await self._forget(member)
             raise
         else:
@@ -247,10 +238,17 @@ class ModelPool:
             member.worker, member.phase = worker, Phase.READY
             member.since = member.idle_since = member.last_sign = now
             member.slots = self.settings.slots_each if Feature.PARALLEL in worker.facts.features else 1
-            self.facts = worker.facts
+            if self.facts != worker.facts:  # another file may lie there now
+                self.facts, self.pieces = worker.facts, Pieces()
             self.starts += 1
             log.info("%s: worker %s is ready (process %s).", self.spec.name, member.id, worker.pid)
         self.review()
+
+    async def _lost(self, member: Member, error: PajamasError) -> None:
+        """It could not be loaded."""
+        self._failed(member, error)
+        await self._forget(member)
+        self._refuse_if_alone(error)
 
     def _exited(self, member: Member, error: PajamasError) -> None:
         if member.phase is Phase.ENDING:
@@ -263,6 +261,7 @@ class ModelPool:
     def _failed(self, member: Member, error: PajamasError) -> None:
         now = self._clock()
         member.phase = Phase.ENDING
+        self._memory.ledger.releasing(member)
         self.crashes += isinstance(error, EngineCrashed)
         self.breaker.failed(now)
         self.backoff.failed(now)

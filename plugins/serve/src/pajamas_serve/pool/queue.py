@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from attrs import define
 
 from pajamas.errors import PajamasError
 from pajamas_serve.errors import copied
+from pajamas_serve.pool.beginnings import Marks
 from pajamas_serve.pool.member import Member
 
 
@@ -18,6 +20,7 @@ class Entry:
 
     future: asyncio.Future[Member]
     since: float
+    prompt: Marks = ()
 
 
 class Queue:
@@ -33,8 +36,8 @@ class Queue:
         """Seconds that the first one has waited."""
         return now - self._entries[0].since if self._entries else 0.0
 
-    def join(self, now: float) -> Entry:
-        entry = Entry(asyncio.get_running_loop().create_future(), now)
+    def join(self, now: float, prompt: Marks = ()) -> Entry:
+        entry = Entry(asyncio.get_running_loop().create_future(), now, prompt)
         self._entries.append(entry)
         return entry
 
@@ -45,14 +48,17 @@ class Queue:
         done = entry.future.done() and not entry.future.cancelled() and entry.future.exception() is None
         return entry.future.result() if done else None
 
-    def serve(self, member: Member) -> bool:
-        """Give a slot of `member` to the first who still waits; False if nobody does."""
+    def serve(self, choose: Callable[[Marks], Member | None], now: float) -> None:
+        """Give slots to those who still wait, first come first, as long as `choose` finds one for their prompts."""
         while self._entries:
-            entry = self._entries.popleft()
+            entry = self._entries[0]
             if not entry.future.done():
+                member = choose(entry.prompt)
+                if member is None:
+                    return
+                member.take(entry.prompt, now)
                 entry.future.set_result(member)
-                return True
-        return False
+            self._entries.popleft()
 
     def refuse(self, error: PajamasError, before: float = float("inf")) -> None:
         """Fail those that came before that time."""
