@@ -46,7 +46,11 @@ class Server:
             self.stop()
             raise AssertionError("the server did not start:\n" + "".join(self.lines))
         if ready:
-            self.wait_ready()
+            try:
+                self.wait_ready()
+            except BaseException:
+                self.stop()  # else its reader would keep this process from ending
+                raise
 
     @property
     def log(self):

@@ -170,6 +170,29 @@ def test_tokens_of_a_text_and_back(tiny, session):
     assert tokens == session.tokenize(prompt)
 
 
+def test_a_program_learns_how_the_model_writes(tiny, session):
+    """What lm-eval asks before it scores anything, if it has no tokenizer of its own."""
+    info = tiny.get("/tokenizer_info")[2]
+    assert (info["eos_token"], info["bos_token"], info["model_max_length"]) == ("<|im_end|>", None, 2048)
+    assert info["chat_template"] == session.chat_template
+    _, _, body = tiny.post("/tokenize", {"prompt": info["eos_token"], "add_special_tokens": False})
+    assert len(body["tokens"]) == 1
+
+
+def test_times_are_told_where_one_answer_has_them(client, tiny):
+    body = {"prompt": TEXT, "max_tokens": 5, "ignore_eos": True, "cache_prompt": False}
+    answer = tiny.post("/v1/completions", body)[2]
+    times = answer["timings"]
+    assert (times["predicted_n"], times["prompt_n"] + times["cache_n"]) == (5, answer["usage"]["prompt_tokens"])
+    assert times["predicted_per_second"] == pytest.approx(4e3 / times["predicted_ms"])
+    assert times["prompt_ms"] > 0 and "timings" not in tiny.post("/v1/completions", {**body, "n": 2})[2]
+    chat = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
+    assert tiny.post("/v1/chat/completions", chat)[2]["timings"]["predicted_per_second"] == 0
+    options = {"stream": True, "stream_options": {"include_usage": True}}
+    *_, last = client.chat.completions.create(model="tiny", **chat, **options)
+    assert last.timings["predicted_n"] == last.usage.completion_tokens == 1
+
+
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"nul", b'{"prompt": NaN}', b"\xff", b"[" * 100000, b'"a"'])
 def test_garbage_is_refused_as_json(tiny, data):
     status, _, body = tiny.post("/v1/completions", data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import openai
 import pydantic
@@ -30,6 +31,7 @@ def test_a_response_is_what_the_chat_answers(client):
     assert response.output[0].content[0].text == chat.choices[0].message.reasoning_content
     assert (response.status, response.metadata) == ("completed", {"a": "b"})
     assert response.usage.total_tokens == chat.usage.total_tokens
+    assert re.match("resp_.*rs_.*msg_", " ".join([response.id, *(item.id for item in response.output)]))
 
 
 def test_a_stream_tells_the_same(client):
@@ -73,6 +75,35 @@ def test_a_tool_is_called_and_answered(client):
     ]
 
 
+def test_log_probabilities_are_those_of_the_chat(client):
+    plain = {"model": "tiny", "temperature": 0}
+    question = [{"role": "user", "content": "What is 2+2?"}]
+    chat = client.chat.completions.create(
+        messages=question, logprobs=True, top_logprobs=2, max_tokens=60, reasoning_effort="none", **plain
+    )
+    wanted = chat.choices[0].logprobs.content
+    options = {"input": "What is 2+2?", "max_output_tokens": 60, "reasoning": {"effort": "none"}, "top_logprobs": 2,
+               "include": ["message.output_text.logprobs"], **plain}  # fmt: skip
+    (message,) = client.responses.create(**options).output
+    events = list(client.responses.create(stream=True, **options))
+    told = [entry for event in events if event.type.endswith("text.delta") for entry in event.logprobs]
+    for found in (message.content[0].logprobs, told):
+        assert [entry.token for entry in found] == [entry.token for entry in wanted]
+        # A prompt that was computed anew rounds otherwise than a cached one.
+        assert [entry.logprob for entry in found] == pytest.approx([entry.logprob for entry in wanted], abs=0.01)
+        assert {len(entry.top_logprobs) for entry in found} == {2}
+    assert client.responses.create(input="Hello", **PLAIN).output[-1].content[0].logprobs in ([], None)
+
+
+def test_a_prompt_is_counted_without_an_answer(client, tiny):
+    options = {"model": "tiny", "input": "What is 2+2?", "instructions": "Be short."}
+    counted = client.responses.input_tokens.count(**options).input_tokens
+    assert counted == client.responses.create(max_output_tokens=1, **options).usage.input_tokens
+    messages = [{"role": "system", "content": "Be short."}, {"role": "user", "content": "What is 2+2?"}]
+    _, _, body = tiny.post("/v1/chat/completions/input_tokens", {"messages": messages})
+    assert body == {"object": "response.input_tokens", "input_tokens": counted}
+
+
 class Answer(pydantic.BaseModel):
     city: str
 
@@ -93,7 +124,7 @@ def test_a_response_fits_the_schema(client):
         ({"input": []}, "input"),
         ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "input[0].content"),
         ({"text": {"verbosity": "low"}}, "text.verbosity"),
-        ({"include": ["reasoning.encrypted_content"]}, "include"),
+        ({"include": ["reasoning.encrypted_content"]}, "include[0]"),
     ],
 )
 def test_what_cannot_be_honoured_is_named(tiny, change, parameter):

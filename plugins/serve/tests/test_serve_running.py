@@ -52,12 +52,14 @@ def test_keys_are_asked_for(serve, tiny_gguf, tmp_path):
         "--model", f"tiny={tiny_gguf}", "--api-key-file", keys, "--api-key", "third", "--threads", 1,
         "--cors-origin", "https://example.org", environment={"PAJAMAS_API_KEY": "fourth"},
     )  # fmt: skip
-    for path in ("/health", "/live", "/ready"):
+    for path in ("/health", "/v1/health", "/live", "/ready"):
         assert server.get(path)[0] == 200
     for path in ("/v1/models", "/metrics", "/status", "/nowhere"):
         assert server.get(path)[0] == 401
     for key in ("first", "second", "third", "fourth"):
         assert server.get("/v1/models", {"authorization": f"Bearer {key}"})[0] == 200
+    assert server.get("/v1/models", {"x-api-key": "third"})[0] == 200
+    assert server.get("/v1/models", {"x-api-key": "thir"})[0] == 401
     for wrong in ("Bearer firs", "Bearer first2", "Bearer ", "first", "Basic first", "Bearer \xe9"):
         status, headers, body = server.post("/v1/chat/completions", HELLO, {"authorization": wrong})
         assert (status, body["error"]["type"], body["error"]["code"]) == (

@@ -17,12 +17,13 @@ from pajamas_serve.api.completions import completions
 from pajamas_serve.api.embeddings import embeddings
 from pajamas_serve.api.endpoint import Endpoint, Handler
 from pajamas_serve.api.errors import ApiError
+from pajamas_serve.api.input_tokens import of_chat, of_response
 from pajamas_serve.api.models import model, models
 from pajamas_serve.api.openapi import openapi
 from pajamas_serve.api.page import FILES, page
 from pajamas_serve.api.responses import responses
 from pajamas_serve.api.status import health, live, metrics, ready, status
-from pajamas_serve.api.tokens import apply_template, detokenize, tokenize
+from pajamas_serve.api.tokens import apply_template, detokenize, tokenize, tokenizer_info
 from pajamas_serve.guard import Guard
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ _ROUTES: tuple[tuple[str, str, Handler], ...] = (
     *(("GET", path, page) for path in FILES),
     ("GET", "/live", live),
     ("GET", "/health", health),
+    ("GET", "/v1/health", health),
     ("GET", "/ready", ready),
     ("GET", "/metrics", metrics),
     ("GET", "/status", status),
@@ -42,9 +44,12 @@ _ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/v1/models", models),
     ("GET", "/v1/models/{name:path}", model),
     ("POST", "/v1/chat/completions", chat),
+    ("POST", "/v1/chat/completions/input_tokens", of_chat),
     ("POST", "/v1/completions", completions),
     ("POST", "/v1/responses", responses),
+    ("POST", "/v1/responses/input_tokens", of_response),
     ("POST", "/v1/embeddings", embeddings),
+    ("GET", "/tokenizer_info", tokenizer_info),
     ("POST", "/tokenize", tokenize),
     ("POST", "/detokenize", detokenize),
     ("POST", "/apply-template", apply_template),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pajamas.errors import EngineCrashed, PajamasError, UsageError
+from pajamas.errors import ContextOverflow, EngineCrashed, PajamasError, UsageError
 
 
 class Unavailable(PajamasError):
@@ -38,6 +38,22 @@ class BadParameter(UsageError):
         super().__init__(what, why, fix)
         self.parameter = parameter
         self.code = code
+
+
+class PromptTooLong(ContextOverflow):
+    """A prompt that does not fit the context.
+
+    Args:
+        parameter: that holds it.
+        tokens: of the prompt.
+        context: tokens of prompt and answer together.
+    """
+
+    def __init__(self, parameter: str, what: str, why: str = "", fix: str = "", *, tokens: int, context: int) -> None:
+        super().__init__(what, why, fix)
+        self.parameter = parameter
+        self.tokens = tokens
+        self.context = context
 
 
 class Stalled(EngineCrashed):

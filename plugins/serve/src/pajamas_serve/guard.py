@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pajamas_serve.settings import ServerSettings
 
-_PUBLIC = frozenset({*FILES, "/health", "/live", "/ready"})
+_PUBLIC = frozenset({*FILES, "/health", "/v1/health", "/live", "/ready"})
 """Open without a key: they say nothing of models or requests."""
 
 
@@ -61,7 +61,7 @@ class Guard:
     def _has_key(self, scope: Scope) -> bool:
         """Every key is compared, each in constant time: how long it takes says nothing of how much was right."""
         value = _header(scope, b"authorization")
-        given = value[7:].strip() if value[:7].lower() == b"bearer " else b""
+        given = value[7:].strip() if value[:7].lower() == b"bearer " else _header(scope, b"x-api-key")
         return any([hmac.compare_digest(given, key) for key in self._keys])
 
     def _is_welcome(self, origin: bytes, host: bytes) -> bool:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pajamas_serve.requests")
 
-_POLLED = frozenset({"/live", "/health", "/ready", "/metrics", "/status"})
+_POLLED = frozenset({"/live", "/health", "/v1/health", "/ready", "/metrics", "/status"})
 """Asked every few seconds by programs; their answers are not logged unless they fail."""
 
 

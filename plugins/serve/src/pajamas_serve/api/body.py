@@ -18,9 +18,9 @@ _BRANCH = re.compile(r"(constrained-)?(str|int|float)|(list|dict|literal|functio
 
 
 def parse_json(body: bytes) -> Any:
-    """Raises BadParameter for what is no JSON."""
+    """Raises BadParameter for what is no JSON, and for an object that says a thing twice: one would be ignored."""
     try:
-        return json.loads(body, parse_constant=_no_constant)
+        return json.loads(body, parse_constant=_no_constant, object_pairs_hook=_object)
     except RecursionError:
         raise BadParameter(None, "The body is nested too deeply.", code="invalid_json") from None
     except ValueError as error:
@@ -74,6 +74,18 @@ def _path(location: tuple[int | str, ...]) -> str:
         elif not _BRANCH.fullmatch(part):
             text += f".{part}" if text else part
     return text or "body"
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) == len(pairs):
+        return made
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise BadParameter(name, f"{name!r} is given twice in one object.", code="duplicate_parameter")
+        seen.add(name)
+    return made
 
 
 def _no_constant(name: str) -> Any:

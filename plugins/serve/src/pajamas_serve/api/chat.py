@@ -14,7 +14,8 @@ from pajamas.types import Chunk, GenerateRequest
 from pajamas_serve.api import chat_template, tools
 from pajamas_serve.api.body import read
 from pajamas_serve.api.endpoint import Events, Json
-from pajamas_serve.api.objects import DONE, chat_logprobs, frame, new_id, now, tool_call, usage_object
+from pajamas_serve.api.messages import messages
+from pajamas_serve.api.objects import DONE, chat_logprobs, frame, new_id, now, timings, tool_call, usage_object
 from pajamas_serve.api.requests import ChatRequest
 from pajamas_serve.api.running import Answer, Job, collect, prepared, run_all, with_sampling
 from pajamas_serve.api.sampling import longest, refuse_stream_options, sampling, schema_of, stops
@@ -54,8 +55,13 @@ async def jobs_of(request: ChatRequest, facts: Facts, size: int) -> list[Job]:
     schema = schema_of(request.response_format)
     if choice.forced and (schema is not None or request.grammar is not None):
         raise BadParameter("tool_choice", "A forced tool call cannot have another form too.", "Leave one of them out.")
+    if mode == "thinking" and (schema is not None or request.grammar is not None or choice.forced):
+        raise BadParameter(
+            "chat_template_kwargs", "Thinking cannot be combined with an answer of a given form.",
+            "The form constrains every token, the reasoning too.", "Leave one of them out.",
+        )  # fmt: skip
     wanted = GenerateRequest(
-        messages=tuple(chat_template.messages(request.messages)),
+        messages=tuple(messages(request.messages, facts.chat_template or "")),
         tools=choice.tools,
         mode=mode,
         template_variables=variables,
@@ -86,7 +92,7 @@ class _Object:
 
     def __init__(self, call: Call, fingerprint: str, *, with_logprobs: bool) -> None:
         self._head = {
-            "id": new_id("chatcmpl"),
+            "id": new_id("chatcmpl-"),
             "created": now(),
             "model": call.model,
             "system_fingerprint": fingerprint,
@@ -95,12 +101,8 @@ class _Object:
         self._chunk_head = json.dumps({"object": "chat.completion.chunk", **self._head}, separators=(",", ":"))[:-1]
 
     def whole(self, answers: list[Answer]) -> dict[str, Any]:
-        usages = [answer.usage for answer in answers if answer.usage]
-        thought = sum(answer.reasoning_tokens for answer in answers)
-        prompts = usages[0].prompt_tokens if usages else 0
         choices = [self._choice(number, answer) for number, answer in enumerate(answers)]
-        usage = usage_object(usages, thought, prompts=prompts)
-        return {"object": "chat.completion", **self._head, "choices": choices, "usage": usage}
+        return {"object": "chat.completion", **self._head, "choices": choices, **_costs(answers)}
 
     def _choice(self, number: int, answer: Answer) -> dict[str, Any]:
         message: dict[str, Any] = {"role": "assistant", "content": answer.text or (None if answer.calls else "")}
@@ -115,14 +117,24 @@ class _Object:
 
     def delta(self, number: int, delta: dict[str, Any], chunk: Chunk | None, tail: str) -> bytes:
         """One chunk of a stream. Its head never changes, and is not encoded again."""
-        logprobs = chat_logprobs(chunk.logprobs) if self._logprobs and chunk and chunk.logprobs else None
+        entries = chunk.logprobs if chunk else ()
+        said = bool(delta) and "role" not in delta
+        logprobs = chat_logprobs(entries) if self._logprobs and (entries or said) else None
         reason = chunk.finish_reason if chunk else None
         choice = {"index": number, "delta": delta, "logprobs": logprobs, "finish_reason": reason}
         text = f'data: {self._chunk_head},"choices":[{json.dumps(choice, separators=(",", ":"))}]{tail}}}\n\n'
         return text.encode()
 
-    def last(self, usage: dict[str, Any]) -> bytes:
-        return frame({"object": "chat.completion.chunk", **self._head, "choices": [], "usage": usage})
+    def last(self, answers: list[Answer]) -> bytes:
+        return frame({"object": "chat.completion.chunk", **self._head, "choices": [], **_costs(answers)})
+
+
+def _costs(answers: list[Answer]) -> dict[str, Any]:
+    """Tokens of all choices, which share one prompt; and the times, where there is one choice to have them."""
+    usages = [answer.usage for answer in answers if answer.usage]
+    thought = sum(answer.reasoning_tokens for answer in answers)
+    usage = usage_object(usages, thought, prompts=usages[0].prompt_tokens if usages else 0)
+    return {"usage": usage, **({"timings": timings(usages[0])} if len(usages) == 1 else {})}
 
 
 async def _frames(
@@ -136,7 +148,8 @@ async def _frames(
             parts = []
             if number not in begun:
                 begun.add(number)
-                parts.append(answer.delta(number, {"role": "assistant", "content": ""}, None, tail))
+                # null, as where a tool call begins: nothing is said yet.
+                parts.append(answer.delta(number, {"role": "assistant", "content": None}, None, tail))
             for chunk in joined(chunks):
                 parts += [answer.delta(number, delta, part, tail) for delta, part in _deltas(answers[number], chunk)]
                 answers[number].add(chunk)
@@ -144,9 +157,7 @@ async def _frames(
                 yield b"".join(parts)
     service.log_answers(call, answers)
     if with_usage:
-        usages = [one.usage for one in answers if one.usage]
-        prompts = usages[0].prompt_tokens if usages else 0
-        yield answer.last(usage_object(usages, sum(one.reasoning_tokens for one in answers), prompts=prompts))
+        yield answer.last(answers)
     yield DONE
 
 

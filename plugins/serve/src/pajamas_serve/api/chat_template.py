@@ -1,13 +1,14 @@
-"""What a chat request says to the model's template: messages, and variables that it must know."""
+"""What a chat request says to the model's template besides messages: the mode, and variables that it must know."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pajamas.chat.mode import switch
+from pajamas.chat.mode import mode_variables, switch
 from pajamas.chat.sandbox import undeclared_variables
-from pajamas.errors import UnsupportedFeature
+from pajamas.chat.template import check_variables
+from pajamas.errors import UnsupportedFeature, UsageError
 from pajamas.types import Mode
 from pajamas_serve.errors import BadParameter
 
@@ -16,11 +17,6 @@ if TYPE_CHECKING:
 
 _KWARGS = "chat_template_kwargs"
 _ENABLE = ("enable_thinking", "thinking")
-
-
-def messages(given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """ "developer" is what OpenAI calls the system's role today; templates know it as "system"."""
-    return [{**message, "role": "system"} if message.get("role") == "developer" else dict(message) for message in given]
 
 
 def variables(kwargs: Mapping[str, Any] | None, effort: str | None, facts: Facts) -> tuple[Mode | None, dict[str, Any]]:
@@ -46,6 +42,15 @@ def variables(kwargs: Mapping[str, Any] | None, effort: str | None, facts: Facts
             mode = "thinking" if value else "non-thinking"
     if effort is not None:
         mode = _effort(effort, known, mode, left)
+    try:
+        check_variables(left)
+    except UsageError as error:
+        raise BadParameter(_KWARGS, error.what, error.why, error.fix) from None
+    try:
+        mode_variables(template, mode)
+    except UnsupportedFeature as error:
+        name = "reasoning_effort" if effort == "none" else _KWARGS
+        raise BadParameter(name, error.what, error.why, code="unsupported_parameter") from None
     for name in left:
         if name not in known:
             raise BadParameter(

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
-from pajamas.errors import UsageError
+from pajamas.errors import ContextOverflow, UsageError
 from pajamas.needs import refuse_missing
 from pajamas.types import Chunk, Feature, GenerateRequest, Usage
 from pajamas_serve.api.body import read
 from pajamas_serve.api.chat import joined
 from pajamas_serve.api.completion_logprobs import CompletionLogprobs
 from pajamas_serve.api.endpoint import Events, Json
-from pajamas_serve.api.objects import DONE, frame, new_id, now, usage_object
+from pajamas_serve.api.objects import DONE, frame, new_id, now, timings, usage_object
 from pajamas_serve.api.prompt_scores import TokenScore, score_prompt
 from pajamas_serve.api.requests import CompletionRequest
 from pajamas_serve.api.running import Answer, Job, check_text, collect, prepared, run_all
 from pajamas_serve.api.sampling import longest, refuse_stream_options, sampling, schema_of, stops
-from pajamas_serve.errors import BadParameter
+from pajamas_serve.errors import BadParameter, PromptTooLong
 
 if TYPE_CHECKING:
     from pajamas.worker.protocol import Facts
@@ -129,7 +129,13 @@ async def _echo(pool: ModelPool, prompt: Prompt, logprobs: int | None) -> _Echo:
             return _Echo(text=text, tokens=tuple(tokens), pieces={})
         if not tokens:
             raise UsageError("The prompt has no tokens.", "", "Write something.")
-        scores = await score_prompt(worker, tokens, logprobs)
+        try:
+            scores = await score_prompt(worker, tokens, logprobs)
+        except ContextOverflow as error:
+            context = slot.facts.context_length
+            raise PromptTooLong(
+                "prompt", error.what, error.why, error.fix, tokens=len(tokens), context=context
+            ) from None
         wanted = {token for score in scores for token in (score.token, *(top for top, _ in score.top))}
         pieces = await pool.pieces.of(worker, wanted)
     return _Echo(text=text, tokens=tuple(tokens), scores=tuple(scores), pieces=pieces)
@@ -142,7 +148,7 @@ class _Object:
         self, call: Call, fingerprint: str, request: CompletionRequest, echoes: list[_Echo] | None, n: int
     ) -> None:
         self._head = {
-            "id": new_id("cmpl"), "object": "text_completion", "created": now(), "model": call.model,
+            "id": new_id("cmpl-"), "object": "text_completion", "created": now(), "model": call.model,
             "system_fingerprint": fingerprint,
         }  # fmt: skip
         self._count = request.logprobs
@@ -157,7 +163,7 @@ class _Object:
             parts = [self._echo(number), (answer.text, self._logprobs(number, answer.logprobs))]
             logprobs = [part[1] for part in parts if part[1]]
             choices.append(self._choice(number, "".join(part[0] for part in parts), _added(logprobs), answer))
-        return {**self._head, "choices": choices, "usage": self.usage(answers)}
+        return {**self._head, "choices": choices, **self._costs(answers)}
 
     def first(self, number: int) -> bytes:
         """The echo, as the first part of a stream; nothing where none was asked for."""
@@ -173,13 +179,15 @@ class _Object:
         return self._frame(number, "", None, "length")
 
     def last(self, answers: list[Answer]) -> bytes:
-        return frame({**self._head, "choices": [], "usage": self.usage(answers)})
+        return frame({**self._head, "choices": [], **self._costs(answers)})
 
-    def usage(self, answers: list[Answer]) -> dict[str, Any]:
+    def _costs(self, answers: list[Answer]) -> dict[str, Any]:
         usages = [answer.usage for answer in answers if answer.usage]
+        times = {"timings": timings(usages[0])} if len(usages) == 1 else {}
         if not usages and self._echoes is not None:
             usages = [Usage(prompt_tokens=len(echo.tokens), completion_tokens=0) for echo in self._echoes]
-        return usage_object(usages, prompts=sum(usage.prompt_tokens for usage in usages[:: self._n]))
+        usage = usage_object(usages, prompts=sum(usage.prompt_tokens for usage in usages[:: self._n]))
+        return {"usage": usage, **times}
 
     def _echo(self, number: int) -> tuple[str, dict[str, Any] | None]:
         if self._echoes is None:

@@ -11,7 +11,7 @@ from pajamas_serve.api.endpoint import Json
 from pajamas_serve.api.objects import usage_object
 from pajamas_serve.api.requests import EmbeddingRequest
 from pajamas_serve.api.running import check_text
-from pajamas_serve.errors import BadParameter
+from pajamas_serve.errors import BadParameter, PromptTooLong
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,8 +36,15 @@ async def embeddings(service: Service, call: Call) -> Reply:
     pool = service.pool(call, request.model, embeddings=True)
     async with pool.slot() as slot:
         texts = [await _text(slot.worker, one) for one in inputs]
+        counts = [len(await slot.worker.tokenize(text, parse_special=False)) for text in texts]
+        context = slot.facts.context_length
+        for number, count in enumerate(counts):
+            if count > context:
+                raise PromptTooLong(
+                    "input", f"Text {number + 1} is too large: it has {count:,} tokens.",
+                    f"The context holds {context:,}.", "Split it.", tokens=count, context=context,
+                )  # fmt: skip
         vectors = await slot.worker.embed(texts)
-        counts = [len(await slot.worker.tokenize(text)) for text in texts]
     size = vectors.shape[1]
     if request.dimensions not in (None, size):
         raise BadParameter("dimensions", f"The model's vectors have {size} numbers.", code="unsupported_parameter")

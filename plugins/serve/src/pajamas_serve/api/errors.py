@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from pajamas.errors import (
     ContextOverflow,
@@ -17,7 +18,7 @@ from pajamas.errors import (
     UnsupportedFeature,
     UsageError,
 )
-from pajamas_serve.errors import BadParameter, TimedOut, Unavailable, UnknownModel
+from pajamas_serve.errors import BadParameter, PromptTooLong, TimedOut, Unavailable, UnknownModel
 
 
 @frozen(kw_only=True)
@@ -30,9 +31,12 @@ class ApiError:
     param: str | None = None
     code: str | None = None
     retry_after: float | None = None
+    figures: Mapping[str, int] = field(factory=dict)
+    """What a program can do something with, under llama.cpp's server's names."""
 
     def body(self) -> dict[str, Any]:
-        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        return {"error": {**error, **self.figures}}
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         headers = [] if self.retry_after is None else [(b"retry-after", str(max(1, round(self.retry_after))).encode())]
@@ -43,7 +47,8 @@ _KINDS: tuple[tuple[type[PajamasError], int, str, str | None], ...] = (
     (UnknownModel, 404, "not_found_error", "model_not_found"),
     (Unavailable, 503, "unavailable_error", "unavailable"),
     (TimedOut, 504, "timeout_error", "timeout"),
-    (ContextOverflow, 400, "invalid_request_error", "context_length_exceeded"),
+    # The code is OpenAI's, the type llama.cpp's server's: clients look at the one or the other to shorten their prompt.
+    (ContextOverflow, 400, "exceed_context_size_error", "context_length_exceeded"),
     (UnsupportedFeature, 400, "invalid_request_error", "unsupported_parameter"),
     (TemplateError, 400, "invalid_request_error", "template_error"),
     (UsageError, 400, "invalid_request_error", "invalid_value"),
@@ -65,13 +70,18 @@ def api_error(error: PajamasError) -> ApiError:
     for kind, status, name, code in _KINDS:
         if isinstance(error, kind):
             wait = error.retry_after if isinstance(error, Unavailable) else 5.0 if status == 503 else None
-            param = "model" if kind is UnknownModel else None
-            return ApiError(status=status, type=name, message=message, param=param, code=code, retry_after=wait)
+            param, figures = "model" if kind is UnknownModel else None, {}
+            if isinstance(error, PromptTooLong):
+                param, figures = error.parameter, {"n_prompt_tokens": error.tokens, "n_ctx": error.context}
+            return ApiError(
+                status=status, type=name, message=message, param=param, code=code, retry_after=wait, figures=figures
+            )
     return ApiError(status=500, type="server_error", message=message, code="engine_error")
 
 
 def _parts(error: PajamasError) -> list[str]:
-    return [part for part in (error.what, error.why, error.fix) if part]
+    """What core advises in terms of its command line is of no use to a client."""
+    return [part for part in (error.what, error.why, error.fix) if part and "--" not in part]
 
 
 UNAUTHORIZED = ApiError(

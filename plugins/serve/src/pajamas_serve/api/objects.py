@@ -16,7 +16,7 @@ _LEAST = -9999.0
 
 
 def new_id(prefix: str) -> str:
-    return f"{prefix}-{secrets.token_hex(12)}"
+    return prefix + secrets.token_hex(12)
 
 
 def now() -> int:
@@ -38,6 +38,23 @@ def usage_object(usages: Iterable[Usage], reasoning_tokens: int = 0, *, prompts:
         "total_tokens": prompt + completion,
         "prompt_tokens_details": {"cached_tokens": min(prompt, sum(usage.cached_tokens for usage in known))},
         "completion_tokens_details": {"reasoning_tokens": reasoning_tokens},
+    }
+
+
+def timings(usage: Usage) -> dict[str, float]:
+    """What one answer took, under the names of llama.cpp's server; the first token belongs to the prompt."""
+    computed, steps = usage.prompt_tokens - usage.cached_tokens, max(usage.completion_tokens - 1, 0)
+    prompt, predicted = 1e3 * usage.prompt_seconds, 1e3 * usage.generation_seconds
+    return {
+        "cache_n": usage.cached_tokens,
+        "prompt_n": computed,
+        "prompt_ms": prompt,
+        "prompt_per_token_ms": prompt / computed if computed else 0.0,
+        "prompt_per_second": usage.prompt_tokens_per_second,
+        "predicted_n": usage.completion_tokens,
+        "predicted_ms": predicted,
+        "predicted_per_token_ms": predicted / steps if steps else 0.0,
+        "predicted_per_second": usage.generation_tokens_per_second,
     }
 
 

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 _BODIES: dict[str, type[BaseModel]] = {
     "/v1/chat/completions": ChatRequest,
+    "/v1/chat/completions/input_tokens": ChatRequest,
     "/v1/completions": CompletionRequest,
     "/v1/responses": ResponsesRequest,
+    "/v1/responses/input_tokens": ResponsesRequest,
     "/v1/embeddings": EmbeddingRequest,
     "/tokenize": TokenizeRequest,
     "/detokenize": DetokenizeRequest,
@@ -35,6 +37,7 @@ _BODIES: dict[str, type[BaseModel]] = {
 }
 _READS = {
     "/v1/models": "The models that may be named.",
+    "/tokenizer_info": "Special tokens and chat template of the first model.",
     "/health": "Whether the server has started.",
     "/live": "Whether it runs.",
     "/ready": "Whether a request would be answered now.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
@@ -49,7 +50,7 @@ class ResponsesRequest(Strict):
 
     unsupported = frozenset({
         "context_management", "conversation", "max_tool_calls", "moderation", "previous_response_id", "prompt",
-        "prompt_cache_retention", "stream_options", "top_logprobs",
+        "prompt_cache_retention", "stream_options",
     })  # fmt: skip
 
     model: str | None = None
@@ -70,14 +71,45 @@ class ResponsesRequest(Strict):
     background: Off | None = None
     truncation: Literal["disabled"] | None = None
     service_tier: Literal["auto", "default"] | None = None
-    include: Annotated[list[str], Field(max_length=0)] | None = None
+    include: Annotated[list[Literal["message.output_text.logprobs"]], Field(max_length=16)] | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=20)
+    """How many alternatives to tell for each token, where `include` asks for log-probabilities."""
     user: str | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
 
 
+_IGNORED = frozenset({"id", "status", "type"})
+_ITEMS = {
+    "message": _IGNORED | {"role", "content"},
+    "function_call": _IGNORED | {"call_id", "name", "arguments"},
+    "function_call_output": _IGNORED | {"call_id", "output"},
+    "reasoning": _IGNORED | {"content"},
+}
+"""What is read of each kind of item."""
+_OWN_NAMES = {
+    "messages": "input", "response_format.json_schema": "text.format", "response_format": "text.format",
+    "max_tokens": "max_output_tokens", "reasoning_effort": "reasoning.effort", "chat_template_kwargs": "reasoning",
+    "logprobs": "include", "tool_choice.function": "tool_choice",
+}  # fmt: skip
+"""What the chat's parameters are called here; the first that fits counts."""
+
+
+def own_name(parameter: str | None) -> str | None:
+    """Of a parameter of the chat's; a place in the messages is somewhere in the input, whose items are others."""
+    for chat, own in _OWN_NAMES.items():
+        if parameter is not None and re.match(rf"{re.escape(chat)}(?![a-z_])", parameter):
+            return own if own == "input" else own + parameter[len(chat) :]
+    return re.sub(r"(tools\[\d+\])\.function", r"\1", parameter) if parameter else parameter
+
+
 def chat_request(request: ResponsesRequest) -> ChatRequest:
     """Raises BadParameter for an item of the input that cannot be given to a model here."""
+    if request.top_logprobs and not request.include:
+        raise BadParameter(
+            "top_logprobs", "'top_logprobs' needs log-probabilities.",
+            'Set include to ["message.output_text.logprobs"].',
+        )  # fmt: skip
     messages = [] if request.instructions is None else [{"role": "system", "content": request.instructions}]
     if isinstance(request.input, str):
         messages.append({"role": "user", "content": request.input})
@@ -96,6 +128,8 @@ def chat_request(request: ResponsesRequest) -> ChatRequest:
             "tools": [_tool(tool) for tool in request.tools or ()] or None,
             "tool_choice": choice,
             "parallel_tool_calls": request.parallel_tool_calls,
+            "logprobs": bool(request.include),
+            "top_logprobs": request.top_logprobs if request.include else None,
             "response_format": _format(request.text.format if request.text else None),
             "reasoning_effort": request.reasoning.effort if request.reasoning else None,
             "stream": request.stream,
@@ -123,6 +157,7 @@ def _messages(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     messages: list[dict[str, Any]] = []
     for number, item in enumerate(items):
         kind = item.get("type", "message")
+        _refuse_unread(item, kind, number)
         if kind == "message":
             content = _content(item.get("content"), number)
             last = messages[-1] if messages else {}
@@ -147,6 +182,17 @@ def _messages(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 "It takes message, function_call, function_call_output and reasoning.",
             )  # fmt: skip
     return messages
+
+
+def _refuse_unread(item: Mapping[str, Any], kind: Any, number: int) -> None:
+    """Nothing that an item says is passed over, but for what the server has written there itself."""
+    known = _ITEMS.get(kind, frozenset()) if isinstance(kind, str) else frozenset()
+    for name, value in item.items():
+        if known and name not in known and value not in (None, [], ""):
+            raise BadParameter(
+                f"input[{number}].{name}", f"{name!r} of a {kind} cannot be given to the model.",
+                f"It takes {', '.join(sorted(known - _IGNORED))}.", code="unknown_parameter",
+            )  # fmt: skip
 
 
 def _content(content: Any, number: int) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pajamas.types import Chunk, ToolCall, Usage
-from pajamas_serve.api.objects import new_id
+from pajamas.types import Chunk, TokenLogprob, ToolCall, Usage
+from pajamas_serve.api.objects import chat_logprobs, new_id
 
 _FINISHED = {"length": "max_output_tokens"}
 
@@ -22,6 +22,7 @@ class ResponseWriter:
         self.response = {**response, "status": "in_progress", "output": [], "usage": None}
         self._open: dict[str, Any] | None = None
         self._text = ""
+        self._logprobs: list[dict[str, Any]] = []
         self._number = 0
         self._usage: Usage | None = None
         self._reasoning_tokens = 0
@@ -36,8 +37,8 @@ class ResponseWriter:
         if chunk.reasoning:
             self._reasoning_tokens += len(chunk.token_ids)
             out += self._piece("reasoning", chunk.reasoning)
-        if chunk.text:
-            out += self._piece("message", chunk.text)
+        if chunk.text or chunk.logprobs:
+            out += self._piece("message", chunk.text, chunk.logprobs)
         for call in chunk.tool_calls:
             out += self._close() + self._call(call)
         self._usage = chunk.usage or self._usage
@@ -47,28 +48,30 @@ class ResponseWriter:
             out += self._event(f"response.{self.response['status']}", response=self.response)
         return out
 
-    def _piece(self, kind: str, text: str) -> bytes:
+    def _piece(self, kind: str, text: str, entries: tuple[TokenLogprob, ...] = ()) -> bytes:
         """More of an item's text; another kind of text is another item."""
         out = b""
         if self._open is None or self._open["type"] != kind:
             out += self._close() + self._start(kind)
         self._text += text
-        name = "response.output_text.delta" if kind == "message" else "response.reasoning_text.delta"
-        logprobs: dict[str, Any] = {"logprobs": []} if kind == "message" else {}
-        return out + self._event(name, **self._place(), delta=text, **logprobs)
+        if kind != "message":
+            return out + self._event("response.reasoning_text.delta", **self._place(), delta=text)
+        logprobs = _logprobs(entries)
+        self._logprobs += logprobs
+        return out + self._event("response.output_text.delta", **self._place(), delta=text, logprobs=logprobs)
 
     def _start(self, kind: str) -> bytes:
         if kind == "message":
             self._open = {
-                "id": new_id("msg"),
+                "id": new_id("msg_"),
                 "type": kind,
                 "status": "in_progress",
                 "role": "assistant",
                 "content": [],
             }
         else:
-            self._open = {"id": new_id("rs"), "type": kind, "status": "in_progress", "summary": [], "content": []}
-        self._text = ""
+            self._open = {"id": new_id("rs_"), "type": kind, "status": "in_progress", "summary": [], "content": []}
+        self._text, self._logprobs = "", []
         out = self._event("response.output_item.added", output_index=self._index(), item=self._open)
         return out + self._event("response.content_part.added", **self._place(), part=self._part(""))
 
@@ -77,7 +80,7 @@ class ResponseWriter:
             return b""
         part, place = self._part(self._text), self._place()
         if self._open["type"] == "message":
-            out = self._event("response.output_text.done", **place, text=self._text, logprobs=[])
+            out = self._event("response.output_text.done", **place, text=self._text, logprobs=self._logprobs)
         else:
             out = self._event("response.reasoning_text.done", **place, text=self._text)
         out += self._event("response.content_part.done", **place, part=part)
@@ -89,7 +92,7 @@ class ResponseWriter:
 
     def _call(self, call: ToolCall) -> bytes:
         item = {
-            "id": new_id("fc"), "type": "function_call", "status": "in_progress", "call_id": call.id,
+            "id": new_id("fc_"), "type": "function_call", "status": "in_progress", "call_id": call.id,
             "name": call.name, "arguments": "",
         }  # fmt: skip
         done = {**item, "status": "completed", "arguments": call.arguments}
@@ -118,7 +121,7 @@ class ResponseWriter:
     def _part(self, text: str) -> dict[str, Any]:
         assert self._open is not None
         if self._open["type"] == "message":
-            return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+            return {"type": "output_text", "text": text, "annotations": [], "logprobs": self._logprobs}
         return {"type": "reasoning_text", "text": text}
 
     def _place(self) -> dict[str, Any]:
@@ -132,3 +135,9 @@ class ResponseWriter:
         data = {"type": type, "sequence_number": self._number, **fields}
         self._number += 1
         return f"event: {type}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+
+
+def _logprobs(entries: tuple[TokenLogprob, ...]) -> list[dict[str, Any]]:
+    """As the chat has them."""
+    content: list[dict[str, Any]] = chat_logprobs(entries)["content"]
+    return content

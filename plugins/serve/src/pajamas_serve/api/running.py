@@ -12,17 +12,18 @@ from attrs import evolve, field, frozen, mutable
 from pajamas.chat.mode import resolved_mode
 from pajamas.chat.parser import ChunkParser, chat_parser
 from pajamas.chat.stops import StopReader
-from pajamas.errors import UsageError
-from pajamas.needs import needed_features, refuse_missing
+from pajamas.errors import ContextOverflow, TemplateError, UnsupportedFeature, UsageError
+from pajamas.needs import feature_words, needed_features
 from pajamas.operations.generation import check_request, prepare
-from pajamas.types import Chunk, FinishReason, GenerateRequest, Sampling, TokenLogprob, ToolCall, Usage
+from pajamas.types import Chunk, Feature, FinishReason, GenerateRequest, Sampling, TokenLogprob, ToolCall, Usage
 from pajamas_serve.api.content_logprobs import ContentLogprobs
-from pajamas_serve.errors import BadParameter
+from pajamas_serve.errors import BadParameter, PromptTooLong
 
 if TYPE_CHECKING:
     from pajamas.types import Session
     from pajamas.worker.protocol import Facts
     from pajamas_serve.api.endpoint import Call
+    from pajamas_serve.pool.member import Slot
     from pajamas_serve.pool.pool import ModelPool
     from pajamas_serve.service import Service
 
@@ -30,6 +31,9 @@ T = TypeVar("T")
 
 _LARGE = 2**15
 """Characters of messages from which on they are rendered in a thread, not between other requests' tokens."""
+
+_NAMES = {Feature.JSON_SCHEMA: "response_format", Feature.THINKING: "chat_template_kwargs"}
+"""Parameters that are called otherwise than the feature that they need."""
 
 
 class Reader(Protocol):
@@ -50,6 +54,10 @@ class Job:
     """Looked for in the answer and not in its reasoning, and therefore here and not by the backend."""
     one_call: bool = False
     """End after the first tool call."""
+    source: str = "prompt"
+    """The parameter that the prompt was made of, for errors."""
+    form: str | None = None
+    """The one that says what form the answer has."""
 
 
 @mutable
@@ -83,26 +91,47 @@ async def prepared(facts: Facts, request: GenerateRequest, size: int) -> Job:
         size: characters of it.
 
     Raises:
-        UsageError, UnsupportedFeature, TemplateError: as `pajamas.operations.generation.stream`.
+        BadParameter, UsageError, UnsupportedFeature: as `pajamas.operations.generation.stream`.
     """
     check_request(request)
-    refuse_missing(facts.backend, needed_features(request), facts.features)
+    _refuse(request, facts)
     if request.prompt is not None:
         check_text(request.prompt, "prompt")
     session = cast("Session", facts)  # they say all that `prepare` asks of one
-    if size > _LARGE:
-        ready, reader = await asyncio.to_thread(prepare, session, request)
-    else:
-        ready, reader = prepare(session, request)
+    try:
+        if size > _LARGE:
+            ready, reader = await asyncio.to_thread(prepare, session, request)
+        else:
+            ready, reader = prepare(session, request)
+    except (TemplateError, UsageError) as error:
+        code = "template_error" if isinstance(error, TemplateError) else "invalid_value"
+        raise BadParameter("messages", error.what, error.why, error.fix, code=code) from None
     template, prompt = facts.chat_template, ready.prompt
+    form = "response_format" if request.json_schema is not None else "grammar" if request.grammar is not None else None
     if reader is None or template is None or prompt is None:
-        return Job(request=ready)
+        return Job(request=ready, form=form)
     stop = ready.stop if resolved_mode(template, request.mode) != "non-thinking" else ()
     return Job(
         request=evolve(ready, stop=()) if stop else ready,
         reader=lambda: ChunkParser(chat_parser(template, prompt, request.tools)),
         stop=stop,
+        source="messages",
+        form=form,
     )
+
+
+def _refuse(request: GenerateRequest, facts: Facts) -> None:
+    """Raises BadParameter for what the model or its backend does not have: features, tokens."""
+    for feature in sorted(needed_features(request) - facts.features):
+        name = _NAMES.get(feature, feature.value.replace("-", "_"))
+        raise BadParameter(
+            name, f"{name!r} needs {feature.value}, which backend {facts.backend!r} does not have for this model.",
+            f"It has: {feature_words(facts.features)}.", code="unsupported_parameter",
+        )  # fmt: skip
+    size = facts.architecture.vocab_size
+    for name, tokens in (("prompt", request.token_ids or ()), ("logit_bias", request.sampling.logit_bias)):
+        if size and (wrong := next((token for token in tokens if not 0 <= token < size), None)) is not None:
+            raise BadParameter(name, f"There is no token {wrong}.", f"The vocabulary has {size:,}.")
 
 
 def check_text(text: str, parameter: str) -> None:
@@ -124,7 +153,7 @@ async def run(service: Service, call: Call, pool: ModelPool, job: Job) -> AsyncG
         cutter = None
         if job.stop or job.one_call:
             cutter = StopReader(job.stop, len(await slot.worker.tokenize(request.prompt or "")))
-        async with aclosing(slot.generate(request)) as stream:
+        async with aclosing(_generated(slot, request, job)) as stream:
             async for raw in stream:
                 watch.got(raw)
                 parsed = raw if reader is None else [chunk for one in raw for chunk in reader.feed(one)]
@@ -137,6 +166,23 @@ async def run(service: Service, call: Call, pool: ModelPool, job: Job) -> AsyncG
                     yield parsed
                     if parsed[-1].finish_reason is not None:
                         break
+
+
+async def _generated(slot: Slot, request: GenerateRequest, job: Job) -> AsyncGenerator[list[Chunk], None]:
+    """What the worker gives; what it refuses is said of the parameter that asked for it."""
+    try:
+        async with aclosing(slot.generate(request)) as stream:
+            async for chunks in stream:
+                yield chunks
+    except ContextOverflow as error:
+        tokens = request.token_ids or await slot.worker.tokenize(request.prompt or "")
+        raise PromptTooLong(
+            job.source, error.what, error.why, error.fix, tokens=len(tokens), context=slot.facts.context_length
+        ) from None
+    except (UsageError, UnsupportedFeature) as error:
+        if job.form is None:
+            raise
+        raise BadParameter(job.form, error.what, error.why, error.fix) from None
 
 
 async def run_all(

@@ -1,4 +1,4 @@
-"""POST /tokenize, /detokenize and /apply-template."""
+"""POST /tokenize, /detokenize and /apply-template; GET /tokenizer_info."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pajamas.types import GenerateRequest
 from pajamas_serve.api import chat_template
 from pajamas_serve.api.body import read
 from pajamas_serve.api.endpoint import Json
+from pajamas_serve.api.messages import messages
 from pajamas_serve.api.requests import DetokenizeRequest, TemplateRequest, TokenizeRequest
 from pajamas_serve.api.running import check_text, prepared
 from pajamas_serve.errors import BadParameter
@@ -59,6 +60,15 @@ async def detokenize(service: Service, call: Call) -> Reply:
     return Json(body={"content": text, "prompt": text})
 
 
+async def tokenizer_info(service: Service, call: Call) -> Reply:
+    """Of the first model, which answers where none is named. What lm-eval needs to work without a tokenizer of its own;
+    the names are those of vLLM's server, which took them from transformers' tokenizer_config.json.
+    """
+    facts = await service.pool(call, None).learn()
+    special = {name: facts.special_tokens.get(name) for name in ("bos_token", "eos_token", "pad_token", "unk_token")}
+    return Json(body={**special, "chat_template": facts.chat_template, "model_max_length": facts.context_length})
+
+
 async def apply_template(service: Service, call: Call) -> Reply:
     """The prompt that a chat would be sent as."""
     request = read(TemplateRequest, call.body)
@@ -69,7 +79,7 @@ async def apply_template(service: Service, call: Call) -> Reply:
 async def _rendered(facts: Facts, request: TemplateRequest, size: int) -> str:
     mode, variables = chat_template.variables(request.chat_template_kwargs, None, facts)
     wanted = GenerateRequest(
-        messages=tuple(chat_template.messages(request.messages)),
+        messages=tuple(messages(request.messages, facts.chat_template or "")),
         tools=tuple(request.tools or ()),
         mode=mode,
         template_variables=variables,

@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 from pajamas.chat.calls import json_call, random_id
 from pajamas.chat.formats import ToolFormat, tool_format
 from pajamas.chat.messages import normalise_tools
+from pajamas.errors import UsageError
 from pajamas.types import Chunk
 from pajamas_serve.api.requests import NamedTool
 from pajamas_serve.errors import BadParameter
@@ -37,8 +38,8 @@ class Choice:
 
 
 def choice_of(choice: str | NamedTool | None, tools: Sequence[Mapping[str, Any]] | None) -> Choice:
-    """Raises BadParameter for a function that is not among the tools, UsageError for tools that are none."""
-    known = normalise_tools(tools or ())
+    """Raises BadParameter for a function that is not among the tools, and for tools that are none."""
+    known = _known(tools or ())
     if not known:
         if choice not in (None, "none", "auto"):
             raise BadParameter("tool_choice", "There are no tools to choose from.", "Give tools.")
@@ -54,6 +55,25 @@ def choice_of(choice: str | NamedTool | None, tools: Sequence[Mapping[str, Any]]
             raise BadParameter("tool_choice.function.name", f"There is no tool {choice.function.name!r}.")
     calls = [_call_schema(tool["function"]) for tool in wanted]
     return Choice(tools=tuple(known), schema=calls[0] if len(calls) == 1 else {"anyOf": calls})
+
+
+def _known(tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    names = set()
+    for number, tool in enumerate(tools):
+        place = f"tools[{number}]"
+        if "function" in tool and tool.get("type") != "function":
+            raise BadParameter(f"{place}.type", "Only tools of type 'function' can be offered.", "")
+        try:
+            (known,) = normalise_tools([tool])
+        except UsageError as error:
+            raise BadParameter(place, error.what.replace("tool 1", place), error.why, error.fix) from None
+        function = known["function"]
+        if not isinstance(function.get("parameters") or {}, dict):
+            raise BadParameter(f"{place}.function.parameters", "Parameters are described by a JSON schema, an object.")
+        if function["name"] in names:
+            raise BadParameter(f"{place}.function.name", f"There are two tools {function['name']!r}.")
+        names.add(function["name"])
+    return normalise_tools(tools)
 
 
 def _call_schema(function: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,7 +92,7 @@ def force(job: Job, choice: Choice, facts: Facts) -> Job:
     beginning = _BEGINNINGS.get(format, "") if format else ""
     prompt = (job.request.prompt or "") + beginning
     names = [tool["function"]["name"] for tool in choice.tools]
-    return evolve(job, request=evolve(job.request, prompt=prompt), reader=lambda: ForcedCall(names))
+    return evolve(job, request=evolve(job.request, prompt=prompt), reader=lambda: ForcedCall(names), form="tools")
 
 
 class ForcedCall:
