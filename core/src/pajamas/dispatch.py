@@ -177,7 +177,8 @@ def _verdict(host: PluginHost, format: str, refusals: list[_Refusal]) -> Pajamas
         whys = " ".join(error.what for error in fitting)
         kinds = {type(error) for error in fitting}
         kind = kinds.pop() if len(kinds) == 1 else UnsupportedFeature
-        return kind(f"No backend can serve this {format} artifact.", whys, fitting[0].fix)
+        fixes = dict.fromkeys(error.fix for error in fitting if error.fix)
+        return kind(f"No backend can serve this {format} artifact.", whys, "  Or: ".join(fixes))
     if format in _PUBLISHED:
         fix = f"Install the one that does: pip install pajamas-{format}"
     else:

@@ -8,7 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from pajamas import manifest, store
-from pajamas.errors import ModelFileError, ModelNotFound, PajamasError
+from pajamas.dispatch import DEVICES
+from pajamas.errors import ModelFileError, ModelNotFound, PajamasError, UnsupportedModel
 from pajamas.manifest import Receipt
 from pajamas.plugins import PluginHost
 from pajamas.source import Source
@@ -90,3 +91,14 @@ def _format_of(host: PluginHost, scheme: str) -> str | None:
 def _is_gguf(source: str) -> bool:
     """Whether an artifact was made from a file of a GGUF repository (`Org/Name:BF16`, `hf://Org/Name/F.gguf`)."""
     return source.endswith(".gguf") or ":" in source.removeprefix("hf://")
+
+
+def is_foreign(receipt: Receipt, backend: str | None) -> bool:
+    """Whether it is in the sources' own format, quantized as another backend than the one that was named does it."""
+    return receipt.format == "safetensors" and backend not in (None, *DEVICES, receipt.backend)
+
+
+def foreign(receipt: Receipt, backend: str | None) -> UnsupportedModel:
+    why = f"It is quantized as backend {receipt.backend!r} does it."
+    what = f"Backend {backend!r} does not load the {receipt.scheme} artifact."
+    return UnsupportedModel(what, why, f"Name that one: --backend {receipt.backend}")

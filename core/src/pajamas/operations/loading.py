@@ -25,7 +25,7 @@ from pajamas.errors import (
 from pajamas.hub_files import choose_gguf
 from pajamas.modelfiles import LocalFiles, read_json
 from pajamas.needs import load_features as load_features
-from pajamas.operations.converted import is_scheme, no_such_artifact, receipts_of, refuse_damaged
+from pajamas.operations.converted import foreign, is_foreign, is_scheme, no_such_artifact, receipts_of, refuse_damaged
 from pajamas.operations.recognizing import folder_format
 from pajamas.operations.resolving import names_default, resolve
 from pajamas.plugins import PluginHost
@@ -194,7 +194,9 @@ def _loads_source_only(
     if backend is None or backend in DEVICES or source.quant:
         return False
     formats = host.backend(backend).describe().formats
-    return "safetensors" in formats and not any(receipt.format in formats for _, receipt in receipts)
+    return "safetensors" in formats and not any(
+        receipt.format in formats and not is_foreign(receipt, backend) for _, receipt in receipts
+    )
 
 
 def _folder_format(config: dict[str, object] | None) -> str:
@@ -227,14 +229,18 @@ def _of_receipts(
     formats = sorted({receipt.format for _, receipt in receipts}, key=lambda name: (name != "gguf", name))
     for format in formats:
         try:
-            choice = choose(host, format, backend, needs)
+            found = [(path, receipt) for path, receipt in receipts if receipt.format == format]
+            path, receipt = found[0]
+            if is_foreign(receipt, backend):
+                raise foreign(receipt, backend)
+            # Whoever made it for a backend wants that one, though it be chosen for nothing else unasked.
+            named = receipt.backend if format == "safetensors" and backend is None else backend
+            choice = choose(host, format, named, needs)
         except (Unsupported, EngineMissing, PluginError) as error:
             refusals.append(error)
             continue
-        found = [(path, receipt) for path, receipt in receipts if receipt.format == format]
         if len(found) > 1:
             raise _several(asked, format, found)
-        path, receipt = found[0]
         if len(formats) > 1:
             passed = tuple(error.what for error in refusals)
             reason = f"{asked} has artifacts in {' and '.join(formats)}: {format} is the first of them that is served."

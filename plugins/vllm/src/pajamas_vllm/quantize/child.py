@@ -24,6 +24,7 @@ from typing import Any
 
 WINDOW = 512
 """Tokens that are calibrated with at once."""
+_ROUNDING = "llmcompressor.modifiers.quantization"
 _QUANTIZING = re.compile(r"Quantizing (\d+) module\(s\): \[?'?([\w.]+)?")
 
 Emit = Callable[..., None]
@@ -64,12 +65,8 @@ def main() -> None:
 def work(task: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """Load, quantize, write. The model is in memory as a whole; a layer at a time is on the GPU, where there is one."""
     emit("stage", title="Starting llm-compressor", total=None, unit="packages")
-    import torch
-    from llmcompressor import oneshot
-    from llmcompressor.modifiers.gptq import GPTQModifier
-    from llmcompressor.modifiers.quantization import QuantizationModifier
-    from loguru import logger
-
+    torch, llmcompressor, loguru = map(importlib.import_module, ("torch", "llmcompressor", "loguru"))
+    modifiers = importlib.import_module("llmcompressor.modifiers.gptq" if task["text"] else _ROUNDING)
     if task["threads"] is not None:
         torch.set_num_threads(task["threads"])
     emit("stage", title="Loading the model", total=None, unit="tensors")
@@ -80,11 +77,11 @@ def work(task: dict[str, Any], emit: Emit) -> dict[str, Any]:
         if found := _QUANTIZING.search(str(message)):
             emit("advance", amount=int(found[1]), note=found[2] or "")
 
-    logger.add(heard, level="INFO", format="{message}")
-    emit("stage", title="Quantizing", total=len(task["layers"]), unit="tensors")
-    kind = GPTQModifier if windows else QuantizationModifier
+    loguru.logger.add(heard, level="INFO", format="{message}")
+    emit("stage", title="Quantizing", total=len(task["layers"]) if windows else None, unit="tensors")
+    kind = modifiers.GPTQModifier if windows else modifiers.QuantizationModifier
     recipe = kind(config_groups={"group_0": group_of(task)}, ignore=task["ignored"])
-    oneshot(model=model, recipe=recipe, log_dir=None, **dataset_of(windows))
+    llmcompressor.oneshot(model=model, recipe=recipe, log_dir=None, **dataset_of(windows))
     emit("stage", title="Writing the model", total=None, unit="bytes")
     write(model, Path(task["output"]))
     names = ("llmcompressor", "compressed-tensors", "transformers", "torch")
@@ -94,11 +91,9 @@ def work(task: dict[str, Any], emit: Emit) -> dict[str, Any]:
 
 def load(task: dict[str, Any]) -> Any:
     """The model on the processor, checked to have the layers that were planned."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
+    torch, transformers = map(importlib.import_module, ("torch", "transformers"))
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        model = transformers.AutoModelForCausalLM.from_pretrained(
             task["source"], dtype=getattr(torch, task["dtype"]), trust_remote_code=False, local_files_only=True
         )
     except (ValueError, KeyError, TypeError, ImportError, RuntimeError) as error:
@@ -120,9 +115,8 @@ def load(task: dict[str, Any]) -> Any:
 
 def group_of(task: dict[str, Any]) -> dict[str, Any]:
     """The scheme as compressed-tensors has it, with the group size and the rounding that were asked for."""
-    from compressed_tensors.quantization import preset_name_to_scheme
-
-    scheme = preset_name_to_scheme(task["preset"], ["Linear"])
+    schemes = importlib.import_module("compressed_tensors.quantization")
+    scheme = schemes.preset_name_to_scheme(task["preset"], ["Linear"])
     if task["group_size"] is not None:
         scheme.weights.group_size = task["group_size"]
     if task["text"] is None and scheme.weights.num_bits == 4:
@@ -134,11 +128,9 @@ def group_of(task: dict[str, Any]) -> dict[str, Any]:
 def dataset_of(windows: list[list[int]]) -> dict[str, Any]:
     if not windows:
         return {}
-    from datasets import Dataset
-
     rows = {"input_ids": windows, "attention_mask": [[1] * len(window) for window in windows]}
     return {
-        "dataset": Dataset.from_dict(rows),
+        "dataset": importlib.import_module("datasets").Dataset.from_dict(rows),
         "max_seq_length": WINDOW,
         "num_calibration_samples": len(windows),
     }
@@ -146,10 +138,11 @@ def dataset_of(windows: list[list[int]]) -> dict[str, Any]:
 
 def read_windows(task: dict[str, Any]) -> list[list[int]]:
     """Windows of tokens of the text; all but the last are whole."""
-    from transformers import AutoTokenizer
-
+    transformers = importlib.import_module("transformers")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(task["source"], trust_remote_code=False, local_files_only=True)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            task["source"], trust_remote_code=False, local_files_only=True
+        )
     except (ValueError, KeyError, TypeError, ImportError, OSError) as error:
         why = f"{type(error).__name__}: {error}"[:400]
         fix = "--precision fp8 needs no text."

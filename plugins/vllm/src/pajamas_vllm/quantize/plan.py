@@ -82,8 +82,9 @@ def make_plan(
     most = counts.most_common(1)[0][0]
     dtype = most if most in _TORCH else "BF16"
     notes = [] if most == dtype else ["What is not quantized is bfloat16; in the source it is float32."]
-    layers, ignored, stored, infos = [], [], [], []
-    unfit: list[str] = []
+    layers, ignored, unfit = [], [], []
+    stored: list[Stored] = []
+    infos: list[TensorInfo] = []
     for name, tensor in sorted(kept.items()):
         shape, module = tensor.shape, name.removesuffix(".weight")
         found = _LAYER.search(name) if len(shape) == 2 else None
