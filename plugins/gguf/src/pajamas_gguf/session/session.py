@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pajamas.answer_stream import AnswerStream
 from pajamas.batching.scheduler import WAITING_EACH
 from pajamas.errors import ContextOverflow, EngineError, ModelFileError, UnsupportedFeature, UsageError
+from pajamas.stream_turn import Stream, Turn
 from pajamas.types import Architecture, Feature, GenerateRequest, MemoryUse, Sampling
 from pajamas_gguf import engine
 from pajamas_gguf.batching.job import Job
@@ -25,7 +26,6 @@ from pajamas_gguf.session.model import Model
 from pajamas_gguf.session.pages import forget_copied
 from pajamas_gguf.session.prompt import prompt_of
 from pajamas_gguf.session.sampler import Sampler
-from pajamas_gguf.session.turn import Stream, Turn
 
 if TYPE_CHECKING:
     import numpy as np

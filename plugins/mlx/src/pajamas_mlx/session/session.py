@@ -12,6 +12,7 @@ from pajamas.answer_stream import AnswerStream
 from pajamas.batching.scheduler import WAITING_EACH, BatchScheduler
 from pajamas.errors import ContextOverflow, EngineError, UsageError
 from pajamas.session import BaseSession
+from pajamas.stream_turn import Stream, Turn
 from pajamas.types import GenerateRequest, MemoryUse
 from pajamas_mlx import engine
 from pajamas_mlx.batching.group import Group
@@ -23,7 +24,6 @@ from pajamas_mlx.session.json_mask import Guide
 from pajamas_mlx.session.model import Model
 from pajamas_mlx.session.sampler import Sampler
 from pajamas_mlx.session.sequence import Sequence
-from pajamas_mlx.session.turn import Stream, Turn
 from pajamas_mlx.session.vocabulary import Vocabulary
 
 if TYPE_CHECKING:

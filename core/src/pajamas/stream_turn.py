@@ -1,4 +1,4 @@
-"""Whose turn it is: one caller at a time uses a session."""
+"""One stream at a time: what a session gives out that serves one caller after the other."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Turn:
         """
         if self._owner == threading.get_ident():
             raise EngineError(
-                "this session is busy",
-                "an answer of it is still open in this thread",
-                "read it to its end, or close it",
+                "This session is busy.",
+                "An answer of it is still open in this thread.",
+                "Read it to its end, or close it.",
             )
 
     def take(self, stream: Callable[[], Stream[Any] | None] = lambda: None) -> None:
@@ -48,6 +48,7 @@ class Turn:
         return True
 
     def leave(self) -> None:
+        """Whoever waits may have it."""
         self._owner = None
         self._lock.release()
 
@@ -65,7 +66,11 @@ class Turn:
 
 
 class Stream(Generic[T]):
-    """An iterator that takes the turn at its first item and leaves it when it ends, is closed or is forgotten."""
+    """An iterator that takes the turn at its first item and leaves it when it ends, is closed or is forgotten.
+
+    :param items: makes the items; called when the first is asked for.
+    :param cancel: stops the engine, from any thread, where it computes an item.
+    """
 
     def __init__(self, turn: Turn, items: Callable[[], Iterator[T]], cancel: Callable[[], None]) -> None:
         self._items = _in_turn(turn, items, weakref.ref(self))
