@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pajamas.errors import UnsupportedFeature
 from pajamas.keywords import load_options
 from pajamas.operations.converting import convert
+from pajamas.operations.loading import open_selection, select
 from pajamas.progress import NO_PROGRESS, Progress
 from pajamas.types import Artifact, Feature, Session
 
@@ -39,12 +40,10 @@ def open_float32(
         UnsupportedFeature: the backend has neither way.
         PajamasError: what loading and converting raise.
     """
-    engine = host.backend(backend)
-    features = engine.describe().features
+    features = host.backend(backend).describe().features
     if Feature.COMPUTE_DTYPE in features:
-        with contextlib.closing(
-            engine.load(artifact, load_options({**loading, "compute_dtype": "float32"}))
-        ) as session:
+        options = load_options({**loading, "compute_dtype": "float32"})
+        with contextlib.closing(open_selection(select(artifact, backend, host=host), options)) as session:
             yield session
         return
     if artifact.format != "gguf":
@@ -59,5 +58,6 @@ def open_float32(
     with tempfile.TemporaryDirectory(prefix="float32-", dir=cache) as folder:
         made = convert(artifact.path, Path(folder), ["gguf"], "F32", progress=progress, host=host)
         kept = {**loading, "kv_type": "f32"} if Feature.KV_TYPE in features else dict(loading)
-        with contextlib.closing(engine.load(made.artifacts[0], load_options(kept))) as session:
+        selection = select(made.artifacts[0], backend, host=host)
+        with contextlib.closing(open_selection(selection, load_options(kept))) as session:
             yield session
