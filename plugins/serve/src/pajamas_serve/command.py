@@ -92,16 +92,17 @@ def command(**options: Any) -> None:
 
     settings = server_settings(options)
     check_address(settings)
-    # Said before anything is opened: a model that is not there, or that no backend here takes. Downloads it too.
-    with progress(keep=False, doing="Looking up models"):
-        for spec in settings.models:
-            if spec.pinned:
-                select(spec, settings.pool)
-    logs.show(options["log_format"])
-    opened = listen(settings.host, settings.port)
-    address = address_of(settings.host, opened.getsockname()[1])
     names = tuple(spec.name for spec in settings.models)
     with ExitStack() as stack:
+        # First: who has waited for a download would not like to hear then that the port is taken.
+        opened = stack.enter_context(listen(settings.host, settings.port))
+        address = address_of(settings.host, opened.getsockname()[1])
+        # Said before anything is loaded: a model that is not there, or that no backend here takes. Downloads it too.
+        with progress(keep=False, doing="Looking up models"):
+            for spec in settings.models:
+                if spec.pinned:
+                    select(spec, settings.pool)
+        logs.show(options["log_format"])
 
         def started(service: Service) -> None:
             stack.enter_context(recorded(address, names, service.token))

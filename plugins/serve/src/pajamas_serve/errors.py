@@ -65,3 +65,8 @@ def copied(error: PajamasError) -> PajamasError:
     copy = type(error)(error.what, error.why, error.fix)
     copy.__dict__.update({name: value for name, value in vars(error).items() if name != "__notes__"})
     return copy
+
+
+def stopping() -> Unavailable:
+    """What all are told who ask a server that ends."""
+    return Unavailable("The server is stopping.", retry_after=5.0)

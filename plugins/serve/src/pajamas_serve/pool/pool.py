@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pajamas.errors import EngineCrashed, EngineError, NotEnoughMemory, PajamasError, Unsupported
 from pajamas.types import Feature
-from pajamas_serve.errors import Unavailable, copied
+from pajamas_serve.errors import Unavailable, copied, stopping
 from pajamas_serve.pool.backoff import Backoff
 from pajamas_serve.pool.beginnings import marks
 from pajamas_serve.pool.breaker import Breaker, State
@@ -138,10 +138,13 @@ class ModelPool:
     async def close(self) -> None:
         """End all workers, also those that are still loading."""
         self._closing = True
-        self.queue.refuse(_stopping())
+        self.queue.refuse(stopping())
         for task in [*self._loads]:
             task.cancel()
         await asyncio.gather(*self._loads, return_exceptions=True)
+        for member in self.members.values():
+            if member.busy and member.worker is not None:
+                member.worker.condemn(stopping())
         await asyncio.gather(*(self.end(member) for member in [*self.members.values()]))
         await asyncio.gather(*self._ends, return_exceptions=True)
 
@@ -149,7 +152,7 @@ class ModelPool:
         now = self._clock()
         probing = self.breaker.state(now) is State.HALF_OPEN
         if self._closing:
-            raise _stopping()
+            raise stopping()
         if self._refused is not None:
             raise copied(self._refused)
         if len(self.queue) >= self.settings.max_queue:
@@ -283,10 +286,6 @@ class ModelPool:
             "Ask again later.",
             retry_after=max(self.breaker.retry_after(now), 0.1),
         )
-
-
-def _stopping() -> Unavailable:
-    return Unavailable("The server is stopping.", retry_after=5.0)
 
 
 def _line(error: PajamasError) -> str:
