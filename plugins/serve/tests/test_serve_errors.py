@@ -33,6 +33,9 @@ def said(*parts):
         ([{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]}],
          "messages[0].tool_calls"),
         ([{"role": "user", "content": "\ud800"}], "messages"),
+        ([{"role": "user", "content": "a", "name": 5}], "messages[0].name"),
+        ([{"role": "tool", "content": "a", "tool_call_id": 5}], "messages[0].tool_call_id"),
+        ([{"role": "assistant", "content": "a", "reasoning_content": ["b"]}], "messages[0].reasoning_content"),
     ],
 )  # fmt: skip
 def test_a_message_that_is_wrong_is_named_by_its_place(tiny, messages, parameter):
@@ -95,6 +98,30 @@ def test_a_prompt_that_is_too_long_is_measured(tiny, path, body, parameter):
 def test_what_is_said_twice_is_refused(tiny, body, parameter):
     status, _, answer = tiny.post("/v1/completions", body)
     assert (status, answer["error"]["code"], answer["error"]["param"]) == (400, "duplicate_parameter", parameter)
+
+
+@pytest.mark.parametrize("depth", [127, 128, 500, 1000, 100_000])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses", "/apply-template"])
+def test_what_is_nested_too_deeply_is_refused(tiny, path, depth):
+    within = 4 if path == "/v1/responses" else 5  # levels around it
+    schema = b'{"a":' * (depth - within) + b"{}" + b"}" * (depth - within)
+    function = b'{"name": "a", "parameters": %s}' % schema
+    body = {
+        "/v1/responses": b'{"input": "a", "tools": [{"type": "function", %s], "max_output_tokens": 1}' % function[1:],
+    }.get(
+        path,
+        b'{"messages": [{"role": "user", "content": "a"}], "tools": [{"type": "function", "function": %s}]%s}'
+        % (function, b"" if path == "/apply-template" else b', "max_tokens": 1'),
+    )
+    status, _, answer = tiny.post(path, body)
+    assert status == (200 if depth <= 128 else 400), answer
+    assert depth <= 128 or answer["error"]["code"] == "invalid_json"
+
+
+def test_a_compressed_body_is_refused_as_such(tiny):
+    status, _, answer = tiny.post("/v1/completions", b"\x1f\x8b", {"content-encoding": "gzip"})
+    assert (status, answer["error"]["code"]) == (415, "unsupported_encoding")
+    assert tiny.post("/tokenize", {"content": "a"}, {"content-encoding": "identity"})[0] == 200
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from pajamas_serve.errors import BadParameter
 
 M = TypeVar("M", bound=Strict)
 
+_DEEPEST = 128
+"""Levels of lists and objects."""
 _BRANCH = re.compile(r"(constrained-)?(str|int|float)|(list|dict|literal|function-\w+)\[.*\]|[A-Z]\w*")
 """What pydantic calls the branches of a union where it says which value is wrong."""
 
@@ -20,11 +22,33 @@ _BRANCH = re.compile(r"(constrained-)?(str|int|float)|(list|dict|literal|functio
 def parse_json(body: bytes) -> Any:
     """Raises BadParameter for what is no JSON, and for an object that says a thing twice: one would be ignored."""
     try:
-        return json.loads(body, parse_constant=_no_constant, object_pairs_hook=_object)
+        data = json.loads(body, parse_constant=_no_constant, object_pairs_hook=_object)
     except RecursionError:
-        raise BadParameter(None, "The body is nested too deeply.", code="invalid_json") from None
+        raise _too_deep() from None
     except ValueError as error:
         raise BadParameter(None, f"The body is not JSON: {error}.", code="invalid_json") from None
+    if body.count(b"[") + body.count(b"{") > _DEEPEST:  # else it cannot be
+        _refuse_deep(data)
+    return data
+
+
+def _refuse_deep(data: Any) -> None:
+    """Raises BadParameter for what those who read it later could not walk through by recursion."""
+    level = [data]
+    for _ in range(_DEEPEST + 1):
+        level = [
+            item for value in level if isinstance(value, dict | list)
+            for item in (value.values() if isinstance(value, dict) else value)
+        ]  # fmt: skip
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _too_deep() -> BadParameter:
+    return BadParameter(
+        None, "The body is nested too deeply.", f"At most {_DEEPEST} levels are taken.", code="invalid_json"
+    )
 
 
 def read(kind: type[M], body: bytes) -> M:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field, frozen
 
 from pajamas.errors import PajamasError
-from pajamas_serve.api.errors import TOO_LARGE, TOO_SLOW, ApiError, api_error, internal
+from pajamas_serve.api.errors import ENCODED, TOO_LARGE, TOO_SLOW, ApiError, api_error, internal
 from pajamas_serve.errors import TimedOut
 
 if TYPE_CHECKING:
@@ -85,6 +85,8 @@ class Endpoint:
         call = Call(id=scope["state"]["request_id"], route=self._route, path=scope["path"])
         out = _Out(send, self._service.settings.ping_interval)
         try:
+            if any(name == b"content-encoding" and value != b"identity" for name, value in scope["headers"]):
+                raise _Refused(ENCODED)
             call.body = await _read_body(receive, self._service.settings.max_body)
         except _Refused as refused:
             await out.error(refused.error, close=True)

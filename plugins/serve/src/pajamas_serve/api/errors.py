@@ -94,6 +94,10 @@ FOREIGN = ApiError(
 TOO_LARGE = ApiError(
     status=413, type="invalid_request_error", message="The body is larger than this server accepts.", code="too_large"
 )
+ENCODED = ApiError(
+    status=415, type="invalid_request_error", message="The body is compressed: this server takes it as it is.",
+    code="unsupported_encoding",
+)  # fmt: skip
 TOO_SLOW = ApiError(
     status=408, type="timeout_error", message="The body did not arrive in time.", code="timeout"
 )  # fmt: skip

@@ -11,6 +11,8 @@ from pajamas.chat.roles import named_in, refuse_unread
 from pajamas.errors import PajamasError
 from pajamas_serve.errors import BadParameter
 
+_TEXTS = ("name", "tool_call_id", "reasoning_content", "reasoning", "thinking")
+
 
 def messages(given: Sequence[Mapping[str, Any]], template: str) -> list[dict[str, Any]]:
     """As core takes them. "developer" is what OpenAI calls the system's role today; templates know it as "system".
@@ -24,6 +26,9 @@ def messages(given: Sequence[Mapping[str, Any]], template: str) -> list[dict[str
         role = message.get("role")
         if not isinstance(role, str):
             raise _missing(f"{place}.role") if role is None else BadParameter(f"{place}.role", "A role is a text.")
+        for name in _TEXTS:
+            if not isinstance(message.get(name), str | None):
+                raise BadParameter(f"{place}.{name}", f"{name!r} is a text.")
         _check_content(message.get("content"), role, f"{place}.content")
         made.append({**message, "role": "system"} if role == "developer" else dict(message))
         try:

@@ -48,6 +48,7 @@ _ERRORS = {
     "401": "The API key is missing or wrong.",
     "404": "There is no such model or path.",
     "413": "The body is too large.",
+    "415": "The body is compressed.",
     "500": "The engine or the server failed.",
     "503": "Not now: ask again after the time in Retry-After.",
     "504": "The answer took too long.",

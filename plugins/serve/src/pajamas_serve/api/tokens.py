@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pajamas.types import GenerateRequest
-from pajamas_serve.api import chat_template
+from pajamas_serve.api import chat_template, tools
 from pajamas_serve.api.body import read
 from pajamas_serve.api.endpoint import Json
 from pajamas_serve.api.messages import messages
@@ -80,7 +80,7 @@ async def _rendered(facts: Facts, request: TemplateRequest, size: int) -> str:
     mode, variables = chat_template.variables(request.chat_template_kwargs, None, facts)
     wanted = GenerateRequest(
         messages=tuple(messages(request.messages, facts.chat_template or "")),
-        tools=tuple(request.tools or ()),
+        tools=tools.choice_of(None, request.tools).tools,
         mode=mode,
         template_variables=variables,
     )
