@@ -147,7 +147,7 @@ async def run(service: Service, call: Call, pool: ModelPool, job: Job) -> AsyncG
     request = await _limited(service, pool, job.request)
     reader = job.reader() if job.reader else None
     watch = service.metrics.answer(call.model)
-    async with pool.slot() as slot:
+    async with pool.slot(request.token_ids or request.prompt) as slot:
         watch.waited()
         owner = ContentLogprobs() if reader is not None and request.logprobs is not None else None
         cutter = None
