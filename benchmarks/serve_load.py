@@ -1,11 +1,13 @@
 """Load on `pajamas serve`, with faults: nothing may be lost, mixed or altered, and nothing may be left behind.
 
-    python benchmarks/serve_load.py --model tiny --streams 64 --minutes 3 --kill-every 20
+    python benchmarks/serve_load.py --model tiny --streams 64 --minutes 4 --kill-every 20 --hang-every 45
 
-So many clients ask one after the other, streamed, with log-probabilities: an answer's tokens must be its text, and as
-many as its usage says. Meanwhile some clients vanish in the middle of an answer, some read slowly, some send garbage,
-and with --kill-every a worker is killed by SIGKILL. Afterwards the server must answer, and have no more memory, files
-and processes than before the load.
+So many clients ask one after the other. Half of what they ask has a seed, and must be the very answer that the server
+gave when it had nothing else to do; the other half comes with log-probabilities, and its tokens must be its text and as
+many as its usage says. Meanwhile some clients vanish in the middle of an answer or while they wait, some read slowly,
+some send garbage, and workers are killed (SIGKILL) or stopped (SIGSTOP). Afterwards the server must answer, its metrics
+must be what the clients have counted, and it and its workers must have no more memory, files, threads and processes
+than before. What is not known here is passed on to `pajamas serve`.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ import signal
 import statistics
 import subprocess
 import sys
+import threading
 import time
+import urllib.request
 from collections import Counter
 from typing import Any
 
@@ -32,9 +36,14 @@ GARBAGE = (
     b"\x00" * 100,
     b"GET / HTTP/9.9\r\n\r\n",
     b'POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{"prompt"',
-    b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nnull",
+    b"POST /v1/tokenize HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nnull",
+    b"POST /v1/tokenize HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+    b"POST /v1/tokenize HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999\r\n\r\n{",
+    b"GET /" + b"a" * 70_000,
     os.urandom(500),
 )
+SEEDS = 12
+SETTLE_SECONDS = 60
 
 
 class Load:
@@ -44,14 +53,16 @@ class Load:
         self.port = port
         self.tokens = tokens
         self.seen: Counter[str] = Counter()
-        self.first: list[float] = []
+        self.statuses: Counter[str] = Counter()
+        """What the server should have counted; "left" is 200 or 499."""
+        self.seconds: list[float] = []
         self.generated = 0
+        self.truth: dict[int, str] = {}
 
-    async def ask(self, **options: Any) -> tuple[int, bytes, float]:
-        """Status, body and seconds to the first byte of a completion."""
-        body = {"prompt": " ".join(random.choices(WORDS, k=8)), "max_tokens": self.tokens, "logprobs": 0, **options}
-        data = json.dumps({"stream": True, "stream_options": {"include_usage": True}, **body}).encode()
-        began = time.perf_counter()
+    async def ask(self, **options: Any) -> tuple[int, bytes]:
+        """Status and body of a completion."""
+        body = {"max_tokens": self.tokens, "stream": True, "stream_options": {"include_usage": True}, **options}
+        data = json.dumps(body).encode()
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             head = (
@@ -59,43 +70,75 @@ class Load:
             )
             writer.write(head.encode() + data)
             status = int((await reader.readuntil(b"\r\n\r\n")).split()[1])
-            return status, await reader.read(-1), time.perf_counter() - began
+            return status, await reader.read(-1)
         finally:
             writer.close()
+
+    def seeded(self, seed: int) -> dict[str, Any]:
+        return {"prompt": f"The {WORDS[seed % 10]} and the {WORDS[seed % 7]}", "seed": seed, "ignore_eos": True}
+
+    async def learn(self) -> None:
+        """The answers that seeds give, while the server has nothing else to do."""
+        for seed in range(SEEDS):
+            status, body = await self.ask(**self.seeded(seed))
+            assert status == 200, body
+            self.statuses["200"] += 1
+            self.truth[seed] = "".join(choice["text"] for choice in choices_of(events_of(body)))
 
     async def client(self, until: float) -> None:
         """One that reads everything and checks it."""
         while time.monotonic() < until:
-            status, body, seconds = await self.ask()
-            events = [json.loads(line) for line in re.findall(rb"data: (\{.*\})", body)]
+            seed = random.randrange(2 * SEEDS)
+            options = (
+                self.seeded(seed) if seed < SEEDS else {"prompt": " ".join(random.choices(WORDS, k=8)), "logprobs": 0}
+            )
+            began = time.perf_counter()
+            try:
+                status, body = await self.ask(**options)
+            except (OSError, asyncio.IncompleteReadError) as error:
+                self.seen[f"LOST: {type(error).__name__}"] += 1
+                continue
+            events = events_of(body)
+            failed = [event["error"] for event in events if "error" in event]
             if status != 200:
+                self.statuses[str(status)] += 1
                 self.seen[f"refused with {status}"] += 1
                 await asyncio.sleep(0.2)
-            elif any("error" in event for event in events):
-                self.seen["ended by an error event"] += 1
+            elif failed:
+                self.statuses["500"] += 1
+                self.seen[f"ended by an error event: {failed[0]['code']}"] += 1
             else:
-                self.check(events, body)
-                self.first.append(seconds)
+                self.statuses["200"] += 1
+                good = self.is_seeded_truth(seed, events) if seed < SEEDS else self.is_consistent(events)
+                self.seen["whole" if good and is_whole(events, body) else "WRONG"] += 1
+                self.generated += events[-1]["usage"]["completion_tokens"]
+                self.seconds.append(time.perf_counter() - began)
 
-    def check(self, events: list[dict[str, Any]], body: bytes) -> None:
-        choices = [event["choices"][0] for event in events if event["choices"]]
+    def is_seeded_truth(self, seed: int, events: list[dict[str, Any]]) -> bool:
+        return "".join(choice["text"] for choice in choices_of(events)) == self.truth[seed]
+
+    def is_consistent(self, events: list[dict[str, Any]]) -> bool:
+        choices = choices_of(events)
         text = "".join(choice["text"] for choice in choices)
         tokens = [token for choice in choices if choice["logprobs"] for token in choice["logprobs"]["tokens"]]
         usage = events[-1]["usage"]["completion_tokens"]
-        ids = {event["id"] for event in events}
-        whole = b"[DONE]" in body and choices[-1]["finish_reason"] in ("stop", "length") and len(ids) == 1
         # The token that ends an answer has no text of its own; half a character is shown otherwise alone.
         same = "".join(tokens) == text or "\ufffd" in "".join(tokens) or "".join(tokens).startswith(text)
-        self.seen["whole" if whole and same and len(tokens) <= usage <= len(tokens) + 1 else "WRONG"] += 1
-        self.generated += usage
+        return same and len(tokens) <= usage <= len(tokens) + 1
 
     async def vanish(self, until: float) -> None:
-        """One that leaves in the middle."""
+        """One that leaves in the middle, or while it waits."""
         while time.monotonic() < until:
             try:
-                await asyncio.wait_for(self.ask(max_tokens=1000, ignore_eos=True), random.uniform(0.05, 1.5))
+                status, _ = await asyncio.wait_for(
+                    self.ask(prompt="Once", max_tokens=1000, ignore_eos=True), random.uniform(0.02, 1.5)
+                )
+                self.statuses[str(status)] += 1
             except TimeoutError:
+                self.statuses["left"] += 1
                 self.seen["vanished"] += 1
+            except (OSError, asyncio.IncompleteReadError) as error:
+                self.seen[f"LOST: {type(error).__name__}"] += 1
 
     async def dawdle(self, until: float) -> None:
         """One that asks, and reads a few bytes at a time."""
@@ -106,6 +149,7 @@ class Load:
             while time.monotonic() < until and await reader.read(256):
                 await asyncio.sleep(0.05)
             writer.close()
+            self.statuses["any"] += 1
             self.seen["dawdled"] += 1
 
     async def babble(self, until: float) -> None:
@@ -120,42 +164,127 @@ class Load:
             await asyncio.sleep(0.1)
 
 
-async def killer(server: psutil.Process, until: float, every: float, seen: Counter[str]) -> None:
-    while every and time.monotonic() < until - every:
-        await asyncio.sleep(every)
+def events_of(body: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in re.findall(rb"data: (\{.*\})", body)]
+
+
+def choices_of(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [event["choices"][0] for event in events if event["choices"]]
+
+
+def is_whole(events: list[dict[str, Any]], body: bytes) -> bool:
+    ended = b"[DONE]" in body and choices_of(events)[-1]["finish_reason"] in ("stop", "length")
+    return ended and len({event["id"] for event in events}) == 1
+
+
+async def trouble(
+    server: psutil.Process, until: float, every: float, number: int, name: str, seen: Counter[str]
+) -> None:
+    """Send some worker a signal every so many seconds; leave time to recover at the end."""
+    while every and time.monotonic() < until - max(every, 30):
+        await asyncio.sleep(every * random.uniform(0.7, 1.3))
         if workers := server.children():
-            os.kill(random.choice(workers).pid, signal.SIGKILL)
-            seen["workers killed"] += 1
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(random.choice(workers).pid, number)
+                seen[name] += 1
 
 
-def footprint(server: psutil.Process) -> dict[str, int]:
-    return {"files": server.num_fds(), "processes": len(server.children(recursive=True)),
-            "MB": server.memory_info().rss // 1_000_000}  # fmt: skip
+def footprint(server: psutil.Process) -> dict[str, float]:
+    workers = server.children(recursive=True)
+    return {
+        "server's MB": server.memory_info().rss // 1_000_000, "its files": server.num_fds(),
+        "its threads": server.num_threads(), "workers": len(workers),
+        "a worker's MB": max((worker.memory_info().rss // 1_000_000 for worker in workers), default=0),
+        "a worker's files": max((worker.num_fds() for worker in workers), default=0),
+        "a worker's threads": max((worker.num_threads() for worker in workers), default=0),
+    }  # fmt: skip
+
+
+ROOM = {"server's MB": 50, "its files": 5, "its threads": 16, "workers": 0, "a worker's MB": 60, "a worker's files": 3,
+        "a worker's threads": 3}  # fmt: skip
+
+
+def metrics(port: int) -> dict[str, dict[str, float]]:
+    """Samples by name and labels."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    found: dict[str, dict[str, float]] = {}
+    for name, labels, value in re.findall(r"^(\w+)(?:\{(.*)\})? (\S+)$", text, re.MULTILINE):
+        found.setdefault(name, {})[labels] = float(value)
+    return found
+
+
+def is_settled(port: int) -> bool:
+    figures = metrics(port)
+    busy = sum(value for labels, value in figures["pajamas_slots"].items() if "busy" in labels)
+    workers = sum(value for labels, value in figures["pajamas_workers"].items() if "ready" not in labels)
+    moving = sum(value for labels, value in figures["pajamas_memory_reserved_bytes"].items() if "loaded" not in labels)
+    return not busy and not workers and not moving and not sum(figures["pajamas_queue_length"].values())
+
+
+def differences(load: Load, port: int) -> list[str]:
+    """What the metrics say otherwise than the clients."""
+    figures = metrics(port)
+    counted: Counter[str] = Counter()
+    for labels, value in figures["pajamas_requests_total"].items():
+        if "/v1/completions" in labels and (status := re.search(r'status="(\d+)"', labels)):
+            counted[status[1]] += round(value)
+    found = []
+    seen = load.statuses
+    # Garbage may be refused too (400); who left may have been answered, or refused, before.
+    for status in ("200", "500", "503"):
+        more = counted[status] - seen[status]
+        if not 0 <= more <= seen["left"] + seen["any"]:
+            found.append(
+                f"{counted[status]} answers with {status} by the server's count, {seen[status]} by the clients'"
+            )
+    total = sum(counted[status] for status in ("200", "499", "500", "503", "504"))
+    if total != sum(seen.values()):
+        found.append(f"{total} requests by the server's count, {sum(seen.values())} by the clients'")
+    tokens = sum(figures["pajamas_generation_tokens_total"].values())
+    if tokens < load.generated:
+        found.append(f"{tokens:.0f} tokens by the server's count, {load.generated} by the clients'")
+    return found
 
 
 async def measure(load: Load, server: psutil.Process, options: argparse.Namespace) -> bool:
-    await asyncio.gather(*(load.ask() for _ in range(options.streams)))  # warm
+    await load.learn()
+    warm = [load.client(time.monotonic() + 5) for _ in range(options.streams)]
+    await asyncio.gather(*warm)
+    await asyncio.sleep(2)
     before = footprint(server)
-    until = time.monotonic() + options.minutes * 60
     began = time.monotonic()
-    faulty = [load.vanish, load.vanish, load.dawdle, load.dawdle, load.babble]
-    clients = [load.client(until) for _ in range(options.streams)]
+    until = began + options.minutes * 60
+    load.generated = 0
+    faulty = [load.vanish, load.vanish, load.vanish, load.dawdle, load.dawdle, load.babble]
     await asyncio.gather(
-        *clients, *(one(until) for one in faulty), killer(server, until, options.kill_every, load.seen)
+        *(load.client(until) for _ in range(options.streams)),
+        *(one(until) for one in faulty),
+        trouble(server, until, options.kill_every, signal.SIGKILL, "workers killed", load.seen),
+        trouble(server, until, options.hang_every, signal.SIGSTOP, "workers stopped", load.seen),
     )
     seconds = time.monotonic() - began
-    await asyncio.sleep(3)
-    status, _, _ = await load.ask(stream=False, stream_options=None)
+    end = time.monotonic() + SETTLE_SECONDS
+    while not is_settled(load.port) and time.monotonic() < end:
+        await asyncio.sleep(0.5)
+    await asyncio.sleep(2)
+    faults = differences(load, load.port) + ([] if is_settled(load.port) else ["it did not come to rest"])
+    status, _ = await load.ask(prompt="Once", stream=False, stream_options=None)
     after = footprint(server)
-    first = statistics.median(load.first) if load.first else float("nan")
-    seen = {"seen": load.seen, "tokens a second": round(load.generated / seconds, 1), "before": before, "after": after}
-    sys.stdout.write(json.dumps({**seen, "median seconds of an answer": round(first, 3)}, indent=2) + "\n")
-    leaked = (
-        after["files"] > before["files"] + 5
-        or after["processes"] > before["processes"]
-        or (after["MB"] > before["MB"] + 50)
-    )
-    return status == 200 and not load.seen["WRONG"] and load.seen["whole"] > 0 and not leaked
+    faults += [
+        f"{name}: {before[name]:g} before, {after[name]:g} after"
+        for name in ROOM
+        if after[name] > before[name] + ROOM[name]
+    ]
+    faults += [f"{count} times {what}" for what, count in load.seen.items() if what[:4] in ("LOST", "WRON")]
+    if status != 200 or not load.seen["whole"]:
+        faults.append("it does not answer")
+    sys.stdout.write(json.dumps({
+        "seen": load.seen, "tokens a second": round(load.generated / seconds, 1),
+        "median seconds of an answer": round(statistics.median(load.seconds), 3) if load.seconds else None,
+        "before": before, "after": after, "faults": faults,
+    }, indent=2) + "\n")  # fmt: skip
+    return not faults
 
 
 def main() -> int:
@@ -165,26 +294,36 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--kill-every", type=float, default=0.0, metavar="SECONDS")
+    parser.add_argument("--hang-every", type=float, default=0.0, metavar="SECONDS")
+    parser.add_argument("--log", help="file for the server's log")
     options, more = parser.parse_known_args()
     command = [sys.executable, "-c", "from pajamas.cli.main import main; main()", "serve", "--port", "0"]
     process = subprocess.Popen([*command, "--model", options.model, *more], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    port = None
+    lines, port = [], None
     for line in process.stderr:
+        lines.append(line)
         if found := re.search(r":(\d+)/v1", line):
             port = int(found[1])
         if "is ready" in line:
             break
-    assert port is not None, "the server did not start"
-    log = subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
+    assert port is not None, "the server did not start:\n" + "".join(lines)
+    reader = threading.Thread(target=lambda: lines.extend(process.stderr))
+    reader.start()
     try:
         good = asyncio.run(measure(Load(port, options.tokens), psutil.Process(process.pid), options))
     finally:
         process.terminate()
         code = process.wait(60)
-        log.kill()
-    sys.stdout.write("good\n" if good and code == 0 else f"BAD (exit code {code})\n")
-    return 0 if good and code == 0 else 1
+        reader.join()
+        if options.log:
+            with open(options.log, "w", encoding="utf-8") as file:
+                file.writelines(lines)
+    if traced := sum("Traceback" in line for line in lines):
+        sys.stdout.write(f"{traced} tracebacks in the log\n")
+    good = good and code == 0 and not traced
+    sys.stdout.write("good\n" if good else f"BAD (exit code {code})\n")
+    return 0 if good else 1
 
 
 if __name__ == "__main__":
