@@ -54,3 +54,5 @@ class Feature(enum.StrEnum):
     """`LoadOptions.compute_dtype`."""
     GPU_LAYERS = "gpu-layers"
     """`LoadOptions.gpu_layers` above 0."""
+    DISTRIBUTED = "distributed"
+    """`LoadOptions.tensor_parallel`, `pipeline_parallel` and `distributed`: one model on several devices."""

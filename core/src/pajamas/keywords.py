@@ -27,6 +27,9 @@ class LoadKeywords(TypedDict, total=False):
     flash_attention: bool | None
     mmap: bool
     embeddings: bool
+    tensor_parallel: int | None
+    pipeline_parallel: int | None
+    distributed: str | None
 
 
 class RequestKeywords(TypedDict, total=False):

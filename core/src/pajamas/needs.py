@@ -38,11 +38,15 @@ def needed_features(request: GenerateRequest) -> frozenset[Feature]:
 
 
 def load_features(options: LoadOptions) -> frozenset[Feature]:
-    """What a backend must support to honour these options. No layers on a GPU is what a backend without one does."""
+    """What a backend must support to honour these options. No layers on a GPU is what a backend without one does, and a
+    single device what every backend uses.
+    """
     needs = {Feature.KV_TYPE} if options.kv_type is not None else set()
     needs |= {Feature.COMPUTE_DTYPE} if options.compute_dtype is not None else set()
     needs |= {Feature.GPU_LAYERS} if options.gpu_layers else set()
     needs |= {Feature.EMBEDDINGS} if options.embeddings else set()
+    spread = {options.tensor_parallel, options.pipeline_parallel} - {None, 1}
+    needs |= {Feature.DISTRIBUTED} if spread or options.distributed is not None else set()
     return frozenset(needs)
 
 

@@ -175,3 +175,9 @@ class LoadOptions:
     """Map the weights into memory instead of reading them."""
     embeddings: bool = False
     """Load for `embed` instead of `generate`."""
+    tensor_parallel: int | None = None
+    """Devices that share each layer; above 1 it needs `Feature.DISTRIBUTED`, as the next two do."""
+    pipeline_parallel: int | None = None
+    """Groups of devices that the layers are dealt to."""
+    distributed: str | None = None
+    """What starts the engine's processes, as the engine spells it: "ray" for those on several machines."""

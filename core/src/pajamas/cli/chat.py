@@ -30,6 +30,9 @@ def command(
     threads: int | None,
     gpu_layers: int | None,
     kv_type: str | None,
+    tensor_parallel: int | None,
+    pipeline_parallel: int | None,
+    distributed: str | None,
     system: str | None,
     **options: Any,
 ) -> None:
@@ -50,6 +53,9 @@ def command(
         threads=threads,
         gpu_layers=gpu_layers,
         kv_type=kv_type,
+        tensor_parallel=tensor_parallel,
+        pipeline_parallel=pipeline_parallel,
+        distributed=distributed,
         needs=needs,
     )
     with loaded as runtime:

@@ -61,6 +61,9 @@ def command(
     threads: int | None,
     gpu_layers: int | None,
     kv_type: str | None,
+    tensor_parallel: int | None,
+    pipeline_parallel: int | None,
+    distributed: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -94,6 +97,9 @@ def command(
         threads=threads,
         gpu_layers=gpu_layers,
         kv_type=kv_type,
+        tensor_parallel=tensor_parallel,
+        pipeline_parallel=pipeline_parallel,
+        distributed=distributed,
         needs=needs,
     )
     with loaded as runtime:

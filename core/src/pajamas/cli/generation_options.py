@@ -45,6 +45,11 @@ _LOADING = (
     click.option("--gpu-layers", type=click.IntRange(min=0), metavar="N",
                  help="Layers on the GPU. Default: all, if there is one."),
     click.option("--kv-type", metavar="TYPE", help="Type of the KV cache. GGUF: f16, q8_0, ... MLX: 8bit, 4bit."),
+    click.option("--tensor-parallel", type=click.IntRange(min=1), metavar="N",
+                 help="GPUs that share each layer (vLLM). Default: 1."),
+    click.option("--pipeline-parallel", type=click.IntRange(min=1), metavar="N",
+                 help="Groups of GPUs that the layers are dealt to (vLLM). Default: 1."),
+    click.option("--distributed", metavar="HOW", help="ray: on the machines of a Ray cluster (vLLM)."),
     click.option("--isolated", is_flag=True, help="Run the engine in a child process."),
     click.option("--explain", is_flag=True, help="Say on standard error which backend was chosen and why."),
 )  # fmt: skip

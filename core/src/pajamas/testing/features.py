@@ -43,6 +43,7 @@ EXERCISED = {
     Feature.KV_TYPE: "test_kv_type",
     Feature.COMPUTE_DTYPE: "test_compute_dtype",
     Feature.GPU_LAYERS: "test_gpu_layers",
+    Feature.DISTRIBUTED: "test_distributed",
 }
 """Each feature, and the test that shows that it works where it is declared."""
 

@@ -62,3 +62,14 @@ class LoadFeatures(Group):
             told.append(ask(made, self.prompt, max_tokens=2).tokens)
             made.close()
         require(told[0] and told[0][:1] == told[1][:1], f"The answers are {told}.", "Compare the layers' results.")
+
+    def test_distributed(self, registered: Backend, info: BackendInfo, artifact: Artifact, session: Session) -> None:
+        """Where `distributed` is declared, what makes no sense is refused: no device, and an unknown starter."""
+        needs(info.features, Feature.DISTRIBUTED)
+        for options in ({"tensor_parallel": 0}, {"pipeline_parallel": -1}, {"distributed": "no-such"}):
+            words = ", ".join(f"{name}={value!r}" for name, value in options.items())
+            fails(
+                lambda options=options: registered.load(artifact, evolve(self.load_options, **options)),  # type: ignore[misc]  # mypy infers no default
+                f"A session with {words}",
+                "Raise UsageError, naming the option.",
+            )

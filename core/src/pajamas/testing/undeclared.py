@@ -39,6 +39,7 @@ LOADED: dict[Feature, dict[str, Any]] = {
     Feature.COMPUTE_DTYPE: {"compute_dtype": "float32"},
     Feature.GPU_LAYERS: {"gpu_layers": 1},
     Feature.EMBEDDINGS: {"embeddings": True},
+    Feature.DISTRIBUTED: {"tensor_parallel": 2},
 }
 """Load options that need each feature."""
 
