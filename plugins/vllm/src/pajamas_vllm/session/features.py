@@ -23,6 +23,7 @@ FEATURES = frozenset(
         Feature.PARALLEL,
         Feature.EXACT,
         Feature.COMPUTE_DTYPE,
+        Feature.DISTRIBUTED,
     }
 )
 """vLLM samples no typical-p. Its grammars are no GBNF: llguidance takes the longest word that fits, not any."""

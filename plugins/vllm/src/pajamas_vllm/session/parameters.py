@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from pajamas.errors import DeviceNotFound, UnsupportedFeature, UsageError
+from pajamas.errors import DeviceNotFound, EngineMissing, UnsupportedFeature, UsageError
 from pajamas.needs import load_features, refuse_missing
 from pajamas.types import LoadOptions
 from pajamas_vllm import engine
@@ -18,6 +19,9 @@ from pajamas_vllm.session.features import FEATURES
 if TYPE_CHECKING:
     from pajamas_vllm.session.facts import Facts
 
+_COUNTS = ("context_length", "batch_size", "max_sequences", "threads", "tensor_parallel", "pipeline_parallel")
+STARTERS = {"mp": "processes of this machine", "ray": "a Ray cluster, of several machines"}
+"""What starts vLLM's workers, as vLLM spells it."""
 COMPUTE_DTYPES = ("float32", "bfloat16", "float16")
 DEFAULT_CONTEXT = 8192
 DEFAULT_SEQUENCES = 8
@@ -61,7 +65,7 @@ def resolve(options: LoadOptions, facts: Facts) -> Parameters:
             "vLLM chooses its attention itself, and computes all layers on one kind of device.",
             "Leave the option out.",
         )
-    for name in ("context_length", "batch_size", "max_sequences", "threads"):
+    for name in _COUNTS:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise UsageError(f"{name} {value} makes no sense.", "It must be at least 1.", "")
@@ -69,6 +73,7 @@ def resolve(options: LoadOptions, facts: Facts) -> Parameters:
         raise UsageError(
             f"vLLM does not compute in {options.compute_dtype!r}.", "", f"Choose one of {', '.join(COMPUTE_DTYPES)}."
         )
+    _check_distributed(options.distributed)
     context = _context(options, facts)
     dtype = options.compute_dtype or "auto"
     arguments: dict[str, Any] = {
@@ -81,6 +86,9 @@ def resolve(options: LoadOptions, facts: Facts) -> Parameters:
         "disable_log_stats": True,
         "use_tqdm_on_load": False,
         "structured_outputs_config": {"backend": json_schema.BACKEND},
+        "tensor_parallel_size": options.tensor_parallel or 1,
+        "pipeline_parallel_size": options.pipeline_parallel or 1,
+        "distributed_executor_backend": options.distributed,
         "worker_extension_cls": "pajamas_vllm.session.worker.Extension",
         "enforce_eager": True,
     }
@@ -97,7 +105,11 @@ def resolve(options: LoadOptions, facts: Facts) -> Parameters:
         threads = options.threads or len(os.sched_getaffinity(0))
         # vLLM would bind its threads to processors that others may use too, and leave one processor idle.
         environment = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": str(threads)}
-        executor = "uni"
+        alone = (
+            options.distributed is None and arguments["tensor_parallel_size"] * arguments["pipeline_parallel_size"] == 1
+        )
+        # vLLM would start one more process, for a binding of threads that is switched off.
+        executor = "uni" if alone else None
     return Parameters(
         device=device,
         context_length=context,
@@ -106,6 +118,16 @@ def resolve(options: LoadOptions, facts: Facts) -> Parameters:
         environment=environment,
         executor=executor,
     )
+
+
+def _check_distributed(starter: str | None) -> None:
+    if starter is not None and starter not in STARTERS:
+        known = " and ".join(f"{name} ({what})" for name, what in STARTERS.items())
+        raise UsageError(f"vLLM's processes cannot be started by {starter!r}.", f"Known are {known}.", "")
+    if starter == "ray" and importlib.util.find_spec("ray") is None:
+        raise EngineMissing(
+            "Several machines need Ray.", "It is not installed beside vLLM.", "In vLLM's environment: pip install ray"
+        )
 
 
 def _device(wanted: str | None) -> str:
