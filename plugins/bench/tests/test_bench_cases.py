@@ -22,6 +22,14 @@ def test_contexts_hold_prompt_and_answer_together():
     assert (case.context, case.answer_tokens, case.prompt, case.name) == (2048, 500, None, "context 2,048")
 
 
+def test_cases_of_other_prompts_are_others_though_their_names_are_the_same():
+    one, other = (plan(prompt="the same beginning " * 3 + end, concurrency=[2]) for end in "ab")
+
+    assert [case.name for case in one] == [case.name for case in other]
+    assert not {case.key for case in one} & {case.key for case in other}
+    assert [case.key for case in plan(contexts=[2048])] == [case.key for case in plan(contexts=[2048])]
+
+
 def test_everything_that_is_asked_for_is_measured():
     cases = plan(prompt="Hello", num_tokens=20, contexts=[64], concurrency=[1, 4])
 
@@ -34,6 +42,7 @@ def test_everything_that_is_asked_for_is_measured():
 @pytest.mark.parametrize(("options", "named"), [
     ({"num_tokens": 1}, "1 tokens"), ({"contexts": [500]}, "500 tokens"), ({"contexts": [0]}, "context length of 0"),
     ({"concurrency": [0]}, "concurrency of 0"), ({"concurrency": [2, 2]}, "named twice"),
+    ({"prompt": " "}, "prompt is empty"),
 ])  # fmt: skip
 def test_numbers_that_make_no_sense_are_named(options, named):
     with pytest.raises(UsageError, match=named):
@@ -51,7 +60,7 @@ def test_options_that_make_no_sense_are_named(echo_model, options, named):
         pajamas.run("benchmark", model=echo_model, **options)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"schema": 1}', '{"schema": 99}', "[" * 100_000, "\x00"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"schema": 2}', '{"schema": 99}', "[" * 100_000, "\x00"])
 def test_a_file_that_is_no_baseline_is_refused(tmp_path, text):
     path = tmp_path / "base.json"
     path.write_text(text)

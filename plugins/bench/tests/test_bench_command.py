@@ -59,7 +59,7 @@ def changed(baseline, path, factor):
 def test_json_is_the_record(baseline):
     (candidate,) = baseline["candidates"]
 
-    assert baseline["schema"] == 1 and baseline["status"] == "measured"
+    assert baseline["schema"] == 2 and baseline["status"] == "measured"
     assert candidate["backend"] == "echo"
     assert candidate["cases"][0]["agree"] is True
     assert len(candidate["cases"][0]["figures"][0]["values"]) == 2
@@ -84,13 +84,34 @@ def test_a_baseline_of_two_models_or_of_other_cases_is_refused(tmp_path, baselin
     path.write_text(json.dumps(data | {"candidates": data["candidates"] * 2}))
     with pytest.raises(UsageError, match="not of one model"):
         baselines.read(path)
-    data["candidates"][0]["load"]["median"] = float("nan")
-    path.write_text(json.dumps(data))
-    with pytest.raises(UsageError, match="'load' makes no sense"):
-        baselines.read(path)
     path.write_text(json.dumps(baseline))
     with pytest.raises(UsageError, match="none of the cases"):
-        baselines.check_cases(baselines.read(path), [("other", 5)], path)
+        baselines.check_cases(baselines.read(path), [("other", "", 5)], path)
+
+
+@pytest.mark.parametrize("wrong", [
+    {"median": float("nan")}, {"values": [1.0, float("nan")]}, {"values": [1.0, -1.0]}, {"values": []},
+])  # fmt: skip
+def test_figures_that_make_no_sense_are_no_baseline(tmp_path, baseline, wrong):
+    data = json.loads(json.dumps(baseline))
+    data["candidates"][0]["load"] |= wrong
+    path = tmp_path / "base.json"
+    path.write_text(json.dumps(data))
+
+    with pytest.raises(UsageError, match="'load' makes no sense"):
+        baselines.read(path)
+
+
+def test_a_baseline_of_another_model_or_engine_is_pointed_out(echo_model, baseline, tmp_path):
+    data = json.loads(json.dumps(baseline))
+    data["candidates"][0] |= {"name": "other", "engine_version": "0.1"}
+    path = tmp_path / "base.json"
+    path.write_text(json.dumps(data))
+    done = run("--model", echo_model, *SHORT, "--baseline", path)
+
+    assert done.exit_code == 0, done.output
+    assert "The baseline is of another model: other" in done.output
+    assert "The baseline is of another engine: " in done.output
 
 
 def test_the_recorded_command_can_be_run_again(echo_model, monkeypatch):

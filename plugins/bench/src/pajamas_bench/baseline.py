@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import cattrs
 
 from pajamas.errors import UsageError
+from pajamas_bench.cases import Key
 from pajamas_bench.metrics import METRICS
 from pajamas_bench.results import SCHEMA, BenchmarkResult, CandidateResult
 
@@ -35,22 +37,24 @@ def read(path: Path) -> BenchmarkResult:
     return result
 
 
-def check_cases(baseline: BenchmarkResult, keys: list[tuple[str, int]], path: Path) -> None:
+def check_cases(baseline: BenchmarkResult, keys: list[Key], path: Path) -> None:
     """Raises UsageError where the baseline has none of the cases: nothing could be compared."""
     there = [case.key for case in baseline.candidates[0].cases]
     if not set(there) & set(keys):
-        named = ", ".join(f"{name!r} with {count} tokens" for name, count in there)
+        named = ", ".join(f"{name!r} with {count} tokens" for name, _, count in there)
         raise UsageError(
             f"The baseline {path} has none of the cases that are measured.",
             f"It has {named or 'none'}.",
-            "Measure with the options that the baseline was measured with.",
+            "Measure with the prompt and the options that the baseline was measured with.",
         )
 
 
 def _check(candidate: CandidateResult, path: Path) -> None:
     figures = [candidate.load, candidate.peak_memory, *(figure for case in candidate.cases for figure in case.figures)]
     for figure in figures:
-        if figure.metric not in METRICS or not figure.values or not figure.median > 0:
+        numbers = (*figure.values, figure.median)
+        possible = all(math.isfinite(number) and number >= 0 for number in numbers) and figure.median > 0
+        if figure.metric not in METRICS or not figure.values or not possible:
             raise UsageError(f"{path} is no benchmark.", f"Its figure {figure.metric!r} makes no sense.", _FIX)
 
 

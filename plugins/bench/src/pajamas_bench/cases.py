@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from attrs import frozen
@@ -15,6 +16,10 @@ ANSWER = 500
 TOGETHER = "Explain quantum physics"
 """Asked several times at once where no prompt is given."""
 TOGETHER_ANSWER = 200
+
+
+Key = tuple[str, str, int]
+"""Name, digest of the prompt, tokens of the answer."""
 
 
 @frozen(kw_only=True)
@@ -32,9 +37,14 @@ class Case:
     """Requests at once; None is one request that is measured by itself."""
 
     @property
-    def key(self) -> tuple[str, int]:
+    def asked(self) -> str:
+        """The beginning of the prompt's SHA-256 in hexadecimal digits: names are shortened. "" for a context."""
+        return "" if self.prompt is None else hashlib.sha256(self.prompt.encode("utf-8", "replace")).hexdigest()[:16]
+
+    @property
+    def key(self) -> Key:
         """What makes figures of two runs comparable."""
-        return self.name, self.answer_tokens
+        return self.name, self.asked, self.answer_tokens
 
 
 def plan(
@@ -50,6 +60,8 @@ def plan(
         UsageError: a number makes no sense, and is named.
     """
     _check(num_tokens, contexts, concurrency)
+    if prompt is not None and not prompt.strip():
+        raise UsageError("The prompt is empty.", "", "Write something, or leave --prompt out.")
     cases = []
     if prompt is not None:
         cases.append(Case(name=_short(prompt), prompt=prompt, answer_tokens=num_tokens or ANSWER))

@@ -37,6 +37,7 @@ def case_result(case: Case, runs: Sequence[Run], *, queued: bool = False, ceilin
     difference = disagreement(runs)
     return CaseResult(
         name=case.name,
+        asked=case.asked,
         answer_tokens=case.answer_tokens,
         prompt_tokens=first.prompt_tokens,
         generated=len(first.token_ids),

@@ -30,11 +30,17 @@ def notes(result: BenchmarkResult, before: BenchmarkResult | None) -> tuple[str,
         if (there.processor, there.processors) != (here.processor, here.processors):
             found.append(f"The baseline is of another machine: {there.processor}, {there.processors} processors.")
         old, new = before.candidates[0], result.candidates[0]
+        if (old.name, old.size) != (new.name, new.size):
+            found.append(f"The baseline is of another model: {old.name}, {old.size:,} bytes.")
+        if (old.engine, old.engine_version) != (new.engine, new.engine_version):
+            found.append(f"The baseline is of another engine: {old.engine} {old.engine_version or ''}".strip() + ".")
         if (old.backend, old.options) != (new.backend, new.options):
             found.append(f"The baseline was loaded otherwise: {old.backend}, {_options(old)}.")
         missing = [case.name for case in new.cases if old.case(case.key) is None]
         if missing:
-            found.append(f"The baseline has no {', '.join(map(repr, missing))} with as many tokens.")
+            found.append(
+                f"The baseline has no {', '.join(map(repr, missing))} with the same prompt and as many tokens."
+            )
     return tuple(found)
 
 

@@ -9,8 +9,9 @@ from typing import Any, Literal
 from attrs import field, frozen
 
 from pajamas.types import MemoryUse
+from pajamas_bench.cases import Key
 
-SCHEMA = 1
+SCHEMA = 2
 Verdict = Literal["better", "worse", "equal", "unresolved", "unknown"]
 Status = Literal["measured", "pass", "fail", "unresolved"]
 
@@ -34,6 +35,8 @@ class Figure:
 @frozen(kw_only=True)
 class CaseResult:
     name: str
+    asked: str
+    """The beginning of the prompt's SHA-256 in hexadecimal digits; "" for a context that is filled."""
     answer_tokens: int
     """That were asked for."""
     prompt_tokens: int
@@ -63,8 +66,9 @@ class CaseResult:
         return next((figure for figure in self.figures if figure.metric == metric), None)
 
     @property
-    def key(self) -> tuple[str, int]:
-        return self.name, self.answer_tokens
+    def key(self) -> Key:
+        """As `Case.key`."""
+        return self.name, self.asked, self.answer_tokens
 
     @property
     def of_ceiling(self) -> float | None:
@@ -103,7 +107,7 @@ class CandidateResult:
     """Bytes that each token of the context adds to that."""
     cases: tuple[CaseResult, ...]
 
-    def case(self, key: tuple[str, int]) -> CaseResult | None:
+    def case(self, key: Key) -> CaseResult | None:
         return next((case for case in self.cases if case.key == key), None)
 
 
