@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -111,7 +112,12 @@ def detect_each(backend: str, paths: list[str], behind: int) -> Iterator[Answer]
 
 
 def hide(modules: Iterable[str]) -> None:
-    """Make `modules` and the distributions that they came in as if they were not installed, in this process."""
+    """Make `modules` and the distributions that they came in as if they were not installed, in this process; nor is
+    there an environment of an engine's own.
+    """
+    os.environ["PAJAMAS_ENVIRONMENTS"] = os.devnull
+    for name in [name for name in os.environ if name.startswith("PAJAMAS_") and name.endswith("_PYTHON")]:
+        del os.environ[name]
     hidden = frozenset(modules)
     packages = importlib.metadata.packages_distributions()
     distributions = frozenset(name for module in hidden for name in packages.get(module, ()))

@@ -53,7 +53,8 @@ class Errors(Group):
     def test_describe_names_a_missing_engine(self, registered: Backend) -> None:
         """Where the engine is not installed, `describe` says so, and `fix` is the pip command.
 
-        The class's `engine_modules` are hidden for it, and with them the distributions that they came in.
+        For an engine with an environment of its own it is the command that makes that. The class's `engine_modules` are
+        hidden for it, and with them the distributions that they came in, and the environments.
         """
         self._needs_modules()
         answer = ask("describe_without", backend=registered.name, modules=self.engine_modules)
@@ -68,13 +69,13 @@ class Errors(Group):
             "Set `unavailable` to the reason, in one line.",
         )
         require(
-            "pip install" in str(answer["fix"]),
+            _installs(str(answer["fix"])),
             f"Without {', '.join(self.engine_modules)} describe says fix={answer['fix']!r}.",
             f"Name the command: pip install pajamas-{self.backend}",
         )
 
     def test_load_names_a_missing_engine(self, artifact: Artifact) -> None:
-        """Where the engine is not installed, `load` raises `EngineMissing` with the pip command."""
+        """Where the engine is not installed, `load` raises `EngineMissing` with the command, as `describe` names it."""
         self._needs_modules()
         answer = ask(
             "load_without",
@@ -91,7 +92,7 @@ class Errors(Group):
             "Import the engine inside `load`, catch ModuleNotFoundError, and raise EngineMissing from it.",
         )
         require(
-            "pip install" in answer["words"],
+            _installs(answer["words"]),
             f"Without {', '.join(self.engine_modules)} `load` says {answer['words']!r}.",
             f"Let the error's `fix` name the command: pip install pajamas-{self.backend}",
         )
@@ -122,3 +123,7 @@ class Errors(Group):
     def _needs_modules(self) -> None:
         if not self.engine_modules:
             pytest.skip("engine_modules is empty: there is no engine to be missing")
+
+
+def _installs(words: str) -> bool:
+    return "pip install" in words or "pajamas env create" in words
