@@ -63,9 +63,9 @@ def test_a_format_that_nobody_takes(host):
 
 
 @pytest.mark.parametrize(("format", "fix"), [
-    ("papre", "Did you mean 'paper'?"), ("ggfu", "Did you mean 'gguf'?"), ("vllm", "pip install pajamas-vllm"),
+    ("papre", "Did you mean 'paper'?"), ("ggfu", "Did you mean 'gguf'?"),
 ])  # fmt: skip
-def test_a_misspelt_format_is_corrected_and_only_what_is_published_is_to_be_installed(host, format, fix):
+def test_a_misspelt_format_is_corrected(host, format, fix):
     with pytest.raises(UnsupportedFeature) as caught:
         choose(host, format)
 
