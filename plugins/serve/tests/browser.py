@@ -19,7 +19,7 @@ class Page:
         self._in, answers = os.pipe()
         flags = [
             "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage",
-            "--remote-debugging-pipe", f"--user-data-dir={profile}",
+            "--remote-debugging-pipe", f"--user-data-dir={profile}", "--window-size=1280,800",
             "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
         ]  # fmt: skip
 

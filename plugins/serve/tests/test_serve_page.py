@@ -28,6 +28,7 @@ def page(tiny, tmp_path):
 
 def test_one_talks_to_it_by_keyboard(page, tiny):
     assert page.run("document.activeElement.id") == "message"
+    page.run("settings.elements.temperature.value = '0'")
     page.type("What is 2+2?")
     page.press("Enter", 13, "\r")
     page.until(DONE)
@@ -67,6 +68,38 @@ def test_an_answer_is_stopped_by_escape(page, tiny):
     page.press("Escape", 27)
     page.until("!document.getElementById('send').disabled")
     assert until(lambda: tiny.metric("pajamas_slots", state="busy") == 0)
+
+
+def test_it_fits_a_phone(page):
+    page.call("Emulation.setDeviceMetricsOverride", width=390, height=700, deviceScaleFactor=1, mobile=True)
+    page.call("Page.reload")
+    page.until("document.readyState === 'complete' && document.getElementById('model')?.value === 'tiny'")
+    for number in range(1, 4):
+        page.type("What is 2+2? " * 20)
+        page.press("Enter", 13, "\r")
+        page.until(f"{TURNS}.length === {number} && {DONE}")
+    size = "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
+    assert page.run(size) == [390, 700]  # only the conversation scrolls
+    assert page.run("document.getElementById('send').getBoundingClientRect().bottom") <= 700
+    assert page.run("chat.scrollHeight > chat.clientHeight + 100")
+    assert page.run("chat.scrollHeight - chat.scrollTop - chat.clientHeight") < 5
+    assert page.run("[...document.querySelectorAll('aside details')].map((one) => one.open)") == [False, False]
+
+
+def test_a_server_that_is_gone_is_said_and_nothing_is_lost(serve, tiny_gguf, tmp_path):
+    server = serve("--model", f"tiny={tiny_gguf}", "--threads", 1)
+    page = Page(f"{server.url}/", tmp_path / "profile")
+    try:
+        page.until("document.getElementById('model')?.value === 'tiny'")
+        server.stop()
+        page.type("Hello")
+        page.press("Enter", 13, "\r")
+        assert page.until("document.querySelector('.error')?.textContent") == "The server does not answer."
+        assert page.run("document.getElementById('message').value") == "Hello"
+        assert page.run("document.getElementById('send').disabled") is False
+        page.until("document.getElementById('health').textContent === 'The server does not answer'")
+    finally:
+        page.close()
 
 
 def test_it_can_be_used_without_seeing_it(page):

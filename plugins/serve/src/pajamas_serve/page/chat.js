@@ -45,33 +45,41 @@ async function* events(response) {
   let held = "";
   while (true) {
     const { value, done } = await reader.read();
-    if (done) return;
+    if (done) throw new Error("The answer broke off.");
     held += value;
     const parts = held.split("\n\n");
     held = parts.pop();
     for (const part of parts) {
       const data = part.split("\n").filter((line) => line.startsWith("data: ")).map((line) => line.slice(6)).join("\n");
-      if (data && data !== "[DONE]") yield JSON.parse(data);
+      if (data === "[DONE]") return;
+      if (data) yield JSON.parse(data);
     }
   }
 }
 
+// What the browser says of a broken connection differs, and is of no help.
+const broken = (error) => { throw error.name === "TypeError" ? new Error("The server does not answer.") : error; };
+
 async function answer(box) {
   const response = await fetch("v1/chat/completions", {
     method: "POST", headers: headers(), body: JSON.stringify(request()), signal: running.signal,
-  });
-  if (!response.ok) throw new Error((await response.json()).error.message);
+  }).catch(broken);
+  if (!response.ok) {
+    const said = await response.json().catch(() => ({}));
+    throw new Error(said.error?.message ?? `The server answered with status ${response.status}.`);
+  }
   const folded = element("details", "reasoning"), thought = element("div", "");
   folded.append(element("summary", "", "Reasoning"), thought);
   const text = element("div", "text");
   box.append(text);
-  const began = performance.now();
   const said = { role: "assistant", content: "" };
+  let cut = "";
   try {
     for await (const part of events(response)) {
       if (part.error) throw new Error(part.error.message);
       const follow = atEnd();
       const delta = part.choices[0]?.delta ?? {};
+      if (part.choices[0]?.finish_reason === "length") cut = ", cut off at the longest answer";
       if (delta.reasoning_content) {
         if (!folded.isConnected) box.prepend(folded);
         thought.append(delta.reasoning_content);
@@ -81,8 +89,8 @@ async function answer(box) {
         text.append(delta.content);
       }
       if (part.usage) {
-        const seconds = (performance.now() - began) / 1000, tokens = part.usage.completion_tokens;
-        box.append(element("small", "figures", `${tokens} tokens, ${(tokens / seconds).toFixed(1)} a second`));
+        const tokens = part.usage.completion_tokens, speed = part.timings.predicted_per_second.toFixed(1);
+        box.append(element("small", "figures", `${tokens} tokens, ${speed} a second${cut}`));
       }
       if (follow) toEnd();
     }
@@ -104,9 +112,10 @@ async function send() {
   find("send").disabled = true;
   find("stop").disabled = false;
   try {
-    await answer(box);
+    await answer(box).catch(broken);
   } catch (error) {
     const stopped = error.name === "AbortError";
+    if (!stopped && messages.at(-1)?.role === "user") message.value ||= content; // to send it again
     box.append(element("div", stopped ? "figures" : "error", stopped ? "Stopped." : error.message));
   } finally {
     running = null;
@@ -166,6 +175,9 @@ find("new").addEventListener("click", () => {
   chat.replaceChildren();
   message.focus();
 });
+if (matchMedia("(max-width: 50rem)").matches) {
+  for (const one of document.querySelectorAll("aside details")) one.open = false;
+}
 settings.addEventListener("submit", (event) => event.preventDefault());
 settings.elements.key.addEventListener("change", showState);
 setInterval(() => { if (!document.hidden) showState(); }, 2000);
