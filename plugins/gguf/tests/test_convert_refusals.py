@@ -184,6 +184,6 @@ def test_two_runs_do_not_write_one_file(tmp_path):
     folder = make_model("sparse-config", tmp_path)
     with (tmp_path / ".out.gguf.part").open("wb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(UsageError, match="another process"):
+        with pytest.raises(UsageError, match="Another process"):
             convert_folder(folder, tmp_path / "out.gguf")
         assert (tmp_path / ".out.gguf.part").exists()

@@ -63,7 +63,7 @@ except EngineMissing as error:
     print(error.what)
 """
     done = run_python(code, LLAMA_CPP_LIB_PATH=str(tmp_path))
-    assert done.stdout == "llama.cpp's library cannot be loaded\n", done.stderr
+    assert done.stdout == "llama.cpp's library cannot be loaded.\n", done.stderr
 
 
 def test_the_engine_prints_nothing_and_its_errors_are_kept(tmp_path, capfd):

@@ -45,7 +45,7 @@ def test_nothing_is_left_beside_it(saved):
 
 def test_a_cache_of_another_model_or_cache_type_is_refused(saved, tiny_q4, tiny_bf16, load_session):
     for session in (load_session(tiny_bf16), load_session(tiny_q4, kv_type="q8_0")):
-        with pytest.raises(UsageError, match="another model"):
+        with pytest.raises(UsageError, match="not a cache of this model"):
             session.load_prompt_cache(saved[0])
 
 

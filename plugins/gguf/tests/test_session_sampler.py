@@ -125,7 +125,7 @@ def test_values_that_are_no_numbers_are_an_error():
 
 def test_a_bias_that_forbids_everything_is_an_error():
     bias = dict.fromkeys(range(VOCABULARY), -float("inf"))
-    with pytest.raises(EngineError, match="no token"):
+    with pytest.raises(EngineError, match="No token"):
         Sampler(Sampling(logit_bias=bias), VOCABULARY, prompt=[1]).sample(np.zeros(VOCABULARY, np.float32))
 
 

@@ -52,24 +52,26 @@ def check(
     found = child.run(__name__, request, _TIMEOUT + size / _SLOWEST_DISK)
     if isinstance(found, child.Crash):
         raise ModelFileError(
-            f"{path.name} cannot be loaded",
-            f"llama.cpp dies of it: {found.why}" + (f" ({found.log})" if found.log else ""),
-            "the file is damaged, or made for another version of llama.cpp: get it again",
+            f"{path.name} cannot be loaded.",
+            f"llama.cpp dies of it: {found.told}.",
+            "The file is damaged, or made for another version of llama.cpp: get it again.",
         )
     if "refused" in found:
         raise refused(path, found["refused"])
     if "only_embeds" in found:
         raise UnsupportedFeature(
-            f"{path.name} does not generate text", "its tokens see those after them", "load it for embeddings"
+            f"{path.name} does not generate text.", "Its tokens see those after them.", "Load it for embeddings."
         )
     if "encoder_and_decoder" in found:
         raise UnsupportedModel(
-            f"{path.name} is an encoder-decoder model", "this backend runs decoders, and encoders that embed",
-            "choose another model",
+            f"{path.name} is an encoder-decoder model.", "This backend runs decoders, and encoders that embed.",
+            "Choose another model.",
         )  # fmt: skip
     if "no_context" in found:
         raise EngineError(
-            "llama.cpp cannot make a context for this model", found["no_context"], "try other options, or a shorter one"
+            "llama.cpp cannot make a context for this model.",
+            found["no_context"],
+            "Try other options, or a shorter one.",
         )
     return {int(context): MemoryUse(**use) for context, use in found["memory"].items()}
 
@@ -78,10 +80,10 @@ def refused(path: Path, why: str) -> ModelFileError | UnsupportedModel:
     """The error for a file that the engine refuses in these words."""
     if any(words in why for words in _UNKNOWN):
         return UnsupportedModel(
-            f"this llama.cpp does not know the model in {path.name}", why, "a newer one may: update pajamas-gguf"
+            f"This llama.cpp does not know the model in {path.name}.", why, "A newer one may: update pajamas-gguf."
         )
     return ModelFileError(
-        f"llama.cpp cannot load {path.name}", why, "the file is damaged, or needs a newer llama.cpp: get it again"
+        f"llama.cpp cannot load {path.name}.", why, "The file is damaged, or needs a newer llama.cpp: get it again."
     )
 
 

@@ -26,6 +26,11 @@ class Crash:
     slow: bool = False
     """It was stopped because it took too long: on a busy machine this says nothing about the work."""
 
+    @property
+    def told(self) -> str:
+        """Both, to end a sentence."""
+        return self.why + (f" ({self.log})" if self.log else "")
+
 
 def run(module: str, request: dict[str, Any], timeout: float) -> dict[str, Any] | Crash:
     """What `module` answers to `request` when it runs as `python -m module`; both are JSON objects.
@@ -49,7 +54,9 @@ def run(module: str, request: dict[str, Any], timeout: float) -> dict[str, Any] 
     except subprocess.TimeoutExpired as error:
         return Crash(f"it did not answer within {timeout:g} seconds", _tail(error.stderr), slow=True)
     except OSError as error:
-        raise EngineError(f"cannot start {sys.executable}", str(error), "check the installation of Python") from error
+        raise EngineError(
+            f"{sys.executable} cannot be started.", str(error), "Check the installation of Python."
+        ) from error
     for line in reversed(done.stdout.decode("utf-8", "replace").splitlines()):
         if line.startswith(_MARK):
             answer: dict[str, Any] = json.loads(line.removeprefix(_MARK))

@@ -67,14 +67,14 @@ def chosen(word: str | None, devices: tuple[Device, ...]) -> tuple[Device, ...]:
     if word is None:
         return gpus
     if word not in WORDS:
-        raise DeviceNotFound(f"no device {word!r}", "", f"choose one of {', '.join(WORDS)}")
+        raise DeviceNotFound(f"There is no device {word!r}.", "", f"Choose one of {', '.join(WORDS)}.")
     matching = tuple(device for device in gpus if device.word == word)
     if word != "cpu" and not matching:
         here = ", ".join(device.name for device in devices)
         raise DeviceNotFound(
-            f"no {word} device",
-            f"this build of llama.cpp sees only: {here}",
-            f"install {engine.DISTRIBUTION} built for {word}, or leave out the device",
+            f"There is no {word} device here.",
+            f"This build of llama.cpp sees only {here}.",
+            f"Install {engine.DISTRIBUTION} built for {word}, or leave out the device.",
         )
     return matching
 

@@ -98,7 +98,7 @@ def symbol(name: str, arguments: list[Any], result: Any) -> Any:
         function.argtypes, function.restype = arguments, result
         return function
     raise EngineMissing(
-        f"llama.cpp's library has no function {name}", f"{DISTRIBUTION} {version()} is not one that pajamas knows",
+        f"llama.cpp's library has no function {name}.", f"{DISTRIBUTION} {version()} is not one that pajamas knows.",
         "pip install --upgrade pajamas-gguf",
     )  # fmt: skip
 
@@ -119,7 +119,7 @@ def forget_errors() -> None:
     _log.lines.clear()
 
 
-def last_error(otherwise: str = "the engine gave no reason") -> str:
+def last_error(otherwise: str = "The engine gave no reason.") -> str:
     """What the engine logged last as an error, in one line."""
     errors = [line for level, line in _log.lines if level == _ERROR]
     return "; ".join(errors[-2:]) if errors else otherwise
@@ -138,12 +138,12 @@ def _load() -> Any:
         if error.name is None or not error.name.startswith("llama_cpp"):
             raise
         raise EngineMissing(
-            "llama.cpp is not installed", f"there is no package {DISTRIBUTION}", "pip install pajamas-gguf"
+            "llama.cpp is not installed.", f"There is no package {DISTRIBUTION}.", "pip install pajamas-gguf"
         ) from error
     except (OSError, RuntimeError, AttributeError, FileNotFoundError) as error:
         # AttributeError: a library (LLAMA_CPP_LIB_PATH) that lacks a function which the bindings declare.
         raise EngineMissing(
-            "llama.cpp's library cannot be loaded",
+            "llama.cpp's library cannot be loaded.",
             str(error),
             f"pip install --force-reinstall --no-binary {DISTRIBUTION} pajamas-gguf",
         ) from error
@@ -180,9 +180,9 @@ def _check_structs(module: Any) -> None:
             found = getattr(struct, name, None)
             if found != value:
                 raise EngineMissing(
-                    "llama.cpp's library and its Python bindings do not belong together",
-                    f"{type(struct).__name__}.{name} is {found!r} and should be {value!r} ({DISTRIBUTION} {version()})",
-                    "pip install --force-reinstall pajamas-gguf, and unset LLAMA_CPP_LIB_PATH if you set it",
+                    "llama.cpp's library and its Python bindings do not belong together.",
+                    f"{type(struct).__name__}.{name} is {found!r}, not {value!r} ({DISTRIBUTION} {version()}).",
+                    "Run `pip install --force-reinstall pajamas-gguf`, and unset LLAMA_CPP_LIB_PATH if you set it.",
                 )
 
 

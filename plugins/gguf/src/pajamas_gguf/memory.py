@@ -51,5 +51,5 @@ def measure(gguf_path: Path, contexts: Sequence[int], *, extra_buffers: bool) ->
     if "refused" in found:
         raise checkup.refused(gguf_path, found["refused"])
     if "no_context" in found:
-        raise EngineError("llama.cpp cannot make a context for this model", found["no_context"])
+        raise EngineError("llama.cpp cannot make a context for this model.", found["no_context"])
     return {context: MemoryUse(**use).total for context, use in found["memory"].items()}

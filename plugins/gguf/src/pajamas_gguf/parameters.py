@@ -113,42 +113,44 @@ def resolve(options: LoadOptions, trained_context: int, *, extra_buffers: bool) 
     for name in ("context_length", "threads", "batch_size", "max_sequences"):
         value = getattr(options, name)
         if value is not None and value < 1:
-            raise UsageError(f"{name.replace('_', ' ')} {value} makes no sense", "it must be at least 1", "")
+            raise UsageError(f"{name.replace('_', ' ')} {value} makes no sense.", "It must be at least 1.", "")
     if (options.threads or 0) > MAX_THREADS:
-        raise UsageError(f"{options.threads} threads are too many", f"llama.cpp allows {MAX_THREADS}", "")
+        raise UsageError(f"{options.threads} threads are too many.", f"llama.cpp allows {MAX_THREADS}.", "")
     if (options.max_sequences or 0) > _MAX_SEQUENCES:
-        raise UsageError(f"{options.max_sequences} sequences are too many", f"llama.cpp allows {_MAX_SEQUENCES}", "")
+        raise UsageError(f"{options.max_sequences} sequences are too many.", f"llama.cpp allows {_MAX_SEQUENCES}.", "")
     if options.embeddings and options.batch_size is not None:
         raise UnsupportedFeature(
-            "a batch size cannot be set for embeddings",
-            "a text is pooled over all its tokens, so they are computed together",
-            "leave out batch_size; context_length is the longest text",
+            "A batch size cannot be set for embeddings.",
+            "A text is pooled over all its tokens, so they are computed together.",
+            "Leave out batch_size; context_length is the longest text.",
         )
     if options.compute_dtype is not None:
         refuse_missing("gguf", [Feature.COMPUTE_DTYPE], GENERATING | EMBEDDING)
     kv_type = (options.kv_type or "f16").lower()
     if kv_type not in KV_TYPES:
         raise UnsupportedFeature(
-            f"llama.cpp has no key/value cache of type {options.kv_type!r}", "", f"choose one of {', '.join(KV_TYPES)}"
+            f"llama.cpp has no key/value cache of type {options.kv_type!r}.",
+            "",
+            f"Choose one of {', '.join(KV_TYPES)}.",
         )
     if kv_type not in _SIXTEEN_BIT_OR_MORE and options.flash_attention is False:
         raise UnsupportedFeature(
-            f"a {kv_type} key/value cache needs flash attention",
-            "llama.cpp reads quantized values only there",
-            "leave flash attention on, or use f16",
+            f"A {kv_type} key/value cache needs flash attention.",
+            "llama.cpp reads quantized values only there.",
+            "Leave flash attention on, or use f16.",
         )
     if (options.context_length or 0) * (options.max_sequences or 1) > _MAX_CELLS:
         raise UsageError(
-            f"a context of {options.context_length:,} tokens for {options.max_sequences or 1} sequences is too long",
-            f"together they may have {_MAX_CELLS:,}",
+            f"A context of {options.context_length:,} tokens for {options.max_sequences or 1} sequences is too long.",
+            f"Together they may have {_MAX_CELLS:,}.",
             "",
         )
     gpus = devices.chosen(options.device, devices.find_devices())
     if options.gpu_layers and not gpus:
         raise DeviceNotFound(
-            f"no GPU for {options.gpu_layers} layers",
-            "the device is cpu" if options.device == "cpu" else "this build of llama.cpp sees none on this machine",
-            "leave out the number of GPU layers",
+            f"There is no GPU for {options.gpu_layers} layers.",
+            "The device is cpu." if options.device == "cpu" else "This build of llama.cpp sees none on this machine.",
+            "Leave out the number of GPU layers.",
         )
     longest = DEFAULT_EMBEDDING_CONTEXT if options.embeddings else DEFAULT_CONTEXT
     context = options.context_length or min(trained_context or longest, longest)

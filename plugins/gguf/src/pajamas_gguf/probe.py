@@ -105,8 +105,8 @@ def _try_both() -> tuple[Probe, bool]:
 
 def _reason(result: dict[str, object] | child.Crash) -> str:
     if isinstance(result, child.Crash):
-        return result.why + (f" ({result.log})" if result.log else "")
-    return str(result["failed"])
+        return result.told
+    return str(result["failed"]).rstrip(".")
 
 
 def _libraries() -> list[Path]:

@@ -135,7 +135,7 @@ class Lane:
                 self._idle.append(sequence)
                 self._touch(sequence)
                 return sequence
-        raise EngineError("there is no room for another prompt", "answers are being computed", "wait until they end")
+        raise EngineError("There is no room for another prompt.", "Answers are being computed.", "Wait until they end.")
 
     def _touch(self, sequence: Sequence) -> None:
         self.last = sequence

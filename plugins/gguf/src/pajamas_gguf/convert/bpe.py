@@ -23,15 +23,15 @@ def read_vocabulary(files: TokenizerFiles) -> dict[str, int]:
         name, found = "vocab.json", files.json("vocab.json")
         if found is None:
             raise ModelFileError(
-                f"{files.files.origin} has no tokenizer",
-                "there is no tokenizer.json, no tokenizer.model and no vocab.json",
-                "take these files from the base model's repository",
+                f"{files.files.origin} has no tokenizer.",
+                "There is no tokenizer.json, no tokenizer.model and no vocab.json.",
+                "Take these files from the base model's repository.",
             )
     if not isinstance(found, dict) or not found:
-        raise files.error(name, "it holds no vocabulary of text to id")
+        raise files.error(name, "It holds no vocabulary of text to id.")
     vocabulary = {text: files.token_id(id_, name) for text, id_ in found.items()}
     if len(set(vocabulary.values())) < len(vocabulary):
-        raise files.error(name, "two texts have one id")
+        raise files.error(name, "Two texts have one id.")
     return vocabulary
 
 
@@ -43,15 +43,15 @@ def read_merges(files: TokenizerFiles, vocabulary: Mapping[str, int]) -> list[st
     """
     found = files.model.get("merges") or _merges_file(files)
     if not isinstance(found, list) or not found:
-        raise files.error("the tokenizer", "its BPE has no merges")
+        raise files.error("the tokenizer", "Its BPE has no merges.")
     merges = []
     for merge in found:
         pair = merge.split(" ") if isinstance(merge, str) else merge
         if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(part, str) and part for part in pair):
-            raise files.error("the tokenizer", f"{str(merge)[:60]!r} is not a merge of two tokens")
+            raise files.error("the tokenizer", f"{str(merge)[:60]!r} is not a merge of two tokens.")
         left, right = pair
         if left not in vocabulary or right not in vocabulary or left + right not in vocabulary:
-            raise files.error("the tokenizer", f"the merge {left!r} {right!r} uses tokens outside the vocabulary")
+            raise files.error("the tokenizer", f"The merge {left!r} {right!r} uses tokens outside the vocabulary.")
         # A space inside a part would read as the border between the parts.
         merges.append(f"{left.replace(' ', _SPACE_AS_BYTE)} {right.replace(' ', _SPACE_AS_BYTE)}")
     return merges
@@ -67,7 +67,7 @@ def read_tokens(files: TokenizerFiles, vocabulary: Mapping[str, int]) -> TokenTa
     highest = max([*vocabulary.values(), *added])
     size = files.vocab_size or highest + 1
     if highest >= size:
-        raise files.error("the tokenizer", f"it has token {highest}, but config.json's vocab_size is {size}")
+        raise files.error("the tokenizer", f"It has token {highest}, but config.json's vocab_size is {size}.")
     table = TokenTable.padding(size)
     for text, id_ in vocabulary.items():
         table.set(id_, text, TokenType.NORMAL)
@@ -96,7 +96,7 @@ def added_tokens(files: TokenizerFiles, vocabulary: Mapping[str, int]) -> dict[i
     for token in (*files.json_added_tokens, *(files.config_added_tokens or files.file_added_tokens)):
         taken = texts.setdefault(token.id, token.content)
         if taken != token.content or ids.setdefault(token.content, token.id) != token.id:
-            raise files.error("the tokenizer", f"added token {token.content[:40]!r} does not fit its id {token.id}")
+            raise files.error("the tokenizer", f"Added token {token.content[:40]!r} does not fit its id {token.id}.")
         found[token.id] = token
     qwen = files.loading_class == "Qwen2Tokenizer"  # it makes everything that is listed anywhere special
     named, listed = files.named_texts(), files.extra_texts()

@@ -32,7 +32,7 @@ def template_keys(files: TokenizerFiles) -> dict[str, Any]:
     for entry in files.objects(template, "chat_template"):
         name, text = entry.get("name", ""), entry.get("template")
         if not isinstance(name, str) or not isinstance(text, str | None):
-            raise files.error("tokenizer_config.json", "a chat template is not a text")
+            raise files.error("tokenizer_config.json", "A chat template is not a text.")
         name = re.sub("[^A-Za-z0-9]", "_", name)
         if name and text is not None:
             named[name] = text

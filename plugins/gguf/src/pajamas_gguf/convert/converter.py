@@ -83,7 +83,11 @@ def convert(
                 stream.write(bytes(padding))
                 stage.advance(padding, tensor.name)
         if stream.tell() != total:
-            raise ModelFileError(f"{output.name} came out with a wrong size", f"{stream.tell()} instead of {total}", "")
+            raise ModelFileError(
+                f"{output.name} came out with a wrong size.",
+                f"It has {stream.tell():,} bytes instead of {total:,}.",
+                "",
+            )
     return draft.conversion(output)
 
 
@@ -108,10 +112,10 @@ class _Draft:
     def __init__(self, files: ModelFiles, name: str, outtype: str | None) -> None:
         wanted = None if outtype is None or outtype == "auto" else outtype.lower()
         if wanted is not None and wanted not in OUTTYPES:
-            raise UsageError(f"no such output type: {outtype}", "", f"choose one of {', '.join(OUTTYPES)}")
+            raise UsageError(f"There is no output type {outtype}.", "", f"Choose one of {', '.join(OUTTYPES)}.")
         config = read_json(files, "config.json")
         if config is None:
-            raise ModelFileError(f"{files.origin} has no config.json", "", "name a model in Hugging Face layout")
+            raise ModelFileError(f"{files.origin} has no config.json.", "", "Name a model in Hugging Face layout.")
         family = find_family(config, name)
         pooling = pooling_type(files) if family.embeds else None
         family.headless |= pooling is not None
@@ -176,16 +180,18 @@ class _Draft:
 def _no_weights(files: ModelFiles) -> PajamasError:
     if any(file.startswith("pytorch_model") and file.endswith(".bin") for file in files.sizes()):
         return UnsupportedModel(
-            f"the weights of {files.origin} are in PyTorch's old form only (pytorch_model.bin)",
-            "pajamas' own converter reads safetensors",
+            f"The weights of {files.origin} are in PyTorch's old form only (pytorch_model.bin).",
+            "pajamas' own converter reads safetensors.",
             OTHER_CONVERTER,
         )
-    return ModelFileError(f"{files.origin} has no safetensors weights", "", "download the model again")
+    return ModelFileError(f"{files.origin} has no safetensors weights.", "", "Download the model again.")
 
 
 def _check_disk(output: Path, needed: int) -> None:
     free = shutil.disk_usage(output.parent).free
     if needed > free:
         raise NotEnoughDisk(
-            f"not enough space for {output}", f"{needed:,} bytes are needed, {free:,} are free", "free some space"
+            f"There is not enough space for {output}.",
+            f"{needed:,} bytes are needed, {free:,} are free.",
+            "Free some space.",
         )

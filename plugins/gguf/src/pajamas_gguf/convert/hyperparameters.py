@@ -88,8 +88,8 @@ class Hyperparameters:
             raise _wrong("rope_scaling", stated, "an object")
         if "sliding_attention" in stated:
             raise UnsupportedModel(
-                "its layers have different rope parameters",
-                "pajamas' converter writes one set for all layers",
+                "Its layers have different rope parameters.",
+                "pajamas' converter writes one set for all layers.",
                 OTHER_CONVERTER,
             )
         full = stated.get("full_attention")
@@ -119,5 +119,5 @@ def _number(values: Mapping[str, Any], key: str, default: float | None = None) -
 
 
 def _wrong(key: str, value: Any, wanted: str) -> ModelFileError:
-    what = f"config.json states no {key}" if value is None else f"config.json states {key} as {value!r}"[:200]
-    return ModelFileError(what, f"{wanted} is needed to convert this model", "download the model again, or correct it")
+    what = f"config.json states no {key}." if value is None else f"config.json states {key} as {value!r}"[:200] + "."
+    return ModelFileError(what, f"It should be {wanted}.", "Download the model again, or correct it.")

@@ -78,7 +78,7 @@ def pooling_type(files: ModelFiles) -> Any:
     try:
         modules = json.loads(files.read("modules.json")) if "modules.json" in files.sizes() else None
     except ValueError as error:
-        raise ModelFileError("modules.json is not valid JSON", str(error), "download the model again") from error
+        raise ModelFileError("modules.json is not valid JSON.", str(error), "Download the model again.") from error
     for module in modules if isinstance(modules, list) else []:
         if isinstance(module, dict) and str(module.get("type")).endswith("Pooling"):
             config = read_json(files, f"{module.get('path')}/config.json") or {}
@@ -86,8 +86,8 @@ def pooling_type(files: ModelFiles) -> Any:
                 if config.get(key) or config.get("pooling_mode") == mode:
                     return getattr(gguf.PoolingType, kind)
             raise UnsupportedModel(
-                "the model pools in a way that is not understood",
-                "mean, first and last token are",
+                "The model pools in a way that is not understood.",
+                "Mean, first and last token are.",
                 OTHER_CONVERTER,
             )
     return None

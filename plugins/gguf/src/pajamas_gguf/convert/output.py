@@ -25,12 +25,12 @@ def complete_file(target: Path) -> Iterator[BufferedWriter]:
     """
     part = hidden_name(target)
     if target.is_dir():
-        raise UsageError(f"cannot write {target}", "it is a folder", "choose another output")
+        raise UsageError(f"{target} cannot be written.", "It is a folder.", "Choose another output.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
     except OSError as error:
-        raise UsageError(f"cannot write {target}", str(error), "choose another output") from error
+        raise UsageError(f"{target} cannot be written.", str(error), "Choose another output.") from error
     try:
         with os.fdopen(descriptor, "wb") as stream:
             _lock(descriptor, target)
@@ -46,7 +46,7 @@ def complete_file(target: Path) -> Iterator[BufferedWriter]:
         os.replace(part, target)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise NotEnoughDisk(f"cannot write {target}", str(error), "free some space") from error
+            raise NotEnoughDisk(f"{target} cannot be written.", str(error), "Free some space.") from error
         raise
 
 
@@ -64,5 +64,5 @@ def _lock(descriptor: int, target: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            raise UsageError(f"another process is writing {target}", "", "wait until it is done") from error
+            raise UsageError(f"Another process is writing {target}.", "", "Wait until it is done.") from error
         # A file system without locks, such as some network ones: go on without.

@@ -101,18 +101,20 @@ def plan(family: Family, entries: list[SafetensorsEntry], file_type: str) -> lis
     required, optional = family.required_tensors(), family.optional_tensors()
     for name, shape, slices in _merged(family, entries):
         if name in planned:
-            raise _contradiction(f"two tensors of it mean {name}", slices[0].entry.name)
+            raise _contradiction(f"Two tensors of it mean {name}.", f"One is {slices[0].entry.name}.")
         wanted = required.get(name) or optional.get(name)
         if wanted is None:
             raise _not_understood(family, slices[0].entry.name)
         if wanted != shape:
             raise _contradiction(
-                f"{slices[0].entry.name} makes {name} of shape {list(shape)}", f"config.json asks for {list(wanted)}"
+                f"{slices[0].entry.name} makes {name} of shape {list(shape)}.", f"config.json asks for {list(wanted)}."
             )
         planned[name] = PlannedTensor(name, shape, _type(name, shape, file_type), slices)
     missing = [name for name in required if name not in planned]
     if missing:
-        raise _contradiction(f"{len(missing)} of its tensors are missing", f"nothing becomes {', '.join(missing[:4])}")
+        raise _contradiction(
+            f"{len(missing)} of its tensors are missing.", f"Nothing becomes {', '.join(missing[:4])}."
+        )
     return list(planned.values())
 
 
@@ -126,7 +128,7 @@ def _merged(
     for entry in entries:
         name = family.prefix + entry.name
         if entry.dtype not in SOURCE_TYPES or not math.prod(entry.shape) or not entry.shape:
-            raise _not_understood(family, entry.name, f"it is {entry.dtype} of shape {list(entry.shape)}")
+            raise _not_understood(family, entry.name, f"It is {entry.dtype} of shape {list(entry.shape)}.")
         if count and (match := _EXPERT.fullmatch(name)):
             layer = experts.setdefault(match[1], {})
             layer[match[3], int(match[2])] = entry
@@ -140,8 +142,8 @@ def _merged(
             yield _mapped(names, family, f"{match[1]}down_proj.weight"), entry.shape, (_whole(entry),)
         elif count and (match := _FUSED_GATE_UP.fullmatch(name)):
             if len(entry.shape) != 3 or entry.shape[0] != count or entry.shape[1] % 2:
-                why = f"{count} experts with as many gate as up rows are needed"
-                raise _contradiction(f"{entry.name} has shape {list(entry.shape)}", why)
+                why = f"{count} experts with as many gate as up rows are needed."
+                raise _contradiction(f"{entry.name} has shape {list(entry.shape)}.", why)
             half = entry.shape[1] // 2
             for kind, offset in (("gate", 0), ("up", half)):
                 slices = tuple(Slice(entry, 2 * half * number + offset, half) for number in range(count))
@@ -151,7 +153,7 @@ def _merged(
             target = _mapped(names, family, name)
             yield target, entry.shape, (_whole(entry, family.head_rows(target)),)
     for prefix, layer in experts.items():
-        raise _contradiction(f"experts are missing under {prefix}", f"{len(layer)} of {3 * count} matrices are there")
+        raise _contradiction(f"Experts are missing under {prefix}.", f"{len(layer)} of {3 * count} matrices are there.")
 
 
 def _mapped(names: Any, family: Family, name: str) -> str:
@@ -167,7 +169,9 @@ def _expert(
     found = layer.get((kind, number))
     first = layer.get((kind, 0))
     if found is None or first is None or found.shape != first.shape:
-        raise _contradiction(f"expert {number} beside {last.name} is missing or of another shape", f"its {kind}_proj")
+        raise _contradiction(
+            f"Expert {number} beside {last.name} is missing or of another shape.", f"It is its {kind}_proj."
+        )
     return found
 
 
@@ -184,11 +188,11 @@ def _type(name: str, shape: tuple[int, ...], file_type: str) -> str:
 
 def _not_understood(family: Family, name: str, why: str = "") -> UnsupportedModel:
     return UnsupportedModel(
-        f"the tensor {name!r} is not understood",
-        why or f"the converter for {family.name} has no place for it, and drops nothing",
+        f"The tensor {name!r} is not understood.",
+        why or f"The converter for {family.name} has no place for it, and drops nothing.",
         OTHER_CONVERTER,
     )
 
 
 def _contradiction(what: str, why: str) -> ModelFileError:
-    return ModelFileError(what, why, "download the model again")
+    return ModelFileError(what, why, "Download the model again.")

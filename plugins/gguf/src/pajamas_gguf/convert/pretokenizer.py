@@ -120,7 +120,7 @@ def _step(step: Mapping[str, Any]) -> str:
 
 def _unknown(files: TokenizerFiles, what: str) -> UnsupportedModel:
     return UnsupportedModel(
-        f"the tokenizer of {files.files.origin} splits text in a way that llama.cpp does not know",
-        f"its pre-tokenizer: {what}",
-        "convert it with --converter llama.cpp, which may know it by its vocabulary",
+        f"The tokenizer of {files.files.origin} splits text in a way that llama.cpp does not know.",
+        f"Its pre-tokenizer: {what}.",
+        "Convert it with --converter llama.cpp, which may know it by its vocabulary.",
     )

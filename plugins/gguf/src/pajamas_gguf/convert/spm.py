@@ -46,7 +46,7 @@ def read_pieces(data: bytes) -> list[Piece]:
     """
     pieces = [_piece(bytes(value)) for number, value in _fields(data) if number == 1 and isinstance(value, memoryview)]
     if not pieces:
-        raise ValueError("it holds no pieces")
+        raise ValueError("It holds no pieces.")
     return pieces
 
 
@@ -66,7 +66,7 @@ def read_model_file(files: TokenizerFiles, *, phi3: bool) -> TokenTable:
         raise files.error("tokenizer.model", str(error)) from error
     size = files.vocab_size or len(pieces)
     if phi3 and len(pieces) > size:
-        raise files.error("tokenizer.model", f"it has {len(pieces)} pieces, but config.json's vocab_size is {size}")
+        raise files.error("tokenizer.model", f"It has {len(pieces)} pieces, but config.json's vocab_size is {size}.")
     table = TokenTable.padding(size, _UNUSED_SCORE)
     # Pieces past vocab_size have no row in the embedding.
     for id_, piece in enumerate(pieces[:size]):
@@ -78,7 +78,7 @@ def read_model_file(files: TokenizerFiles, *, phi3: bool) -> TokenTable:
         if token.id < size:
             _set_added(table, token, phi3)
         elif phi3:
-            raise files.error("the tokenizer", f"added token {token.id} is past config.json's vocab_size {size}")
+            raise files.error("the tokenizer", f"Added token {token.id} is past config.json's vocab_size {size}.")
     table.check(files)
     return table
 
@@ -110,7 +110,7 @@ def read_json_file(files: TokenizerFiles) -> TokenTable:
     base = len(texts)
     texts |= {id_: token.content for id_, token in added.items()}
     if sorted(texts) != list(range(len(texts))) or len(texts) > MAX_TOKENS:
-        raise files.error("tokenizer.json", "its token ids have holes")
+        raise files.error("tokenizer.json", "Its token ids have holes.")
     table = TokenTable.padding(len(texts), ADDED_SCORE)
     for id_, text in sorted(texts.items()):
         if re.fullmatch("<0x[0-9A-Fa-f]{2}>", text) and id_ < base:
@@ -144,7 +144,7 @@ def _piece(data: bytes) -> Piece:
             case 3, int():
                 type_ = value
     if not text or type_ not in _TYPES:
-        raise ValueError(f"a piece is {text[:40]!r} of type {type_}")
+        raise ValueError(f"A piece is {text[:40]!r} of type {type_}.")
     return Piece(text.decode("utf-8"), score, _TYPES[type_])
 
 
@@ -169,11 +169,11 @@ def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
             case 2:
                 length, at = _varint(view, at)
                 if at + length > len(view):
-                    raise ValueError(f"it ends within a field, at byte {at} of {len(view)}")
+                    raise ValueError(f"It ends within a field, at byte {at} of {len(view)}.")
                 yield tag >> 3, view[at : at + length]
                 at += length
             case _:
-                raise ValueError(f"it is not a SentencePiece model: no field starts at byte {at}")
+                raise ValueError(f"It is not a SentencePiece model: no field starts at byte {at}.")
 
 
 def _varint(view: memoryview, at: int) -> tuple[int, int]:
@@ -187,4 +187,4 @@ def _varint(view: memoryview, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, at
-    raise ValueError(f"it ends within a number, or has one of more than 64 bits, at byte {at}")
+    raise ValueError(f"It ends within a number, or has one of more than 64 bits, at byte {at}.")

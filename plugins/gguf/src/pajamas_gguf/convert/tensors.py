@@ -60,10 +60,12 @@ class TensorStream:
             while view and (count := stream.readinto(view)):
                 view = view[count:]
         except OSError as error:
-            raise ModelFileError(f"cannot read {file} of {self._files.origin}", str(error), "check the disk") from error
+            raise ModelFileError(
+                f"{file} of {self._files.origin} cannot be read.", str(error), "Check the disk."
+            ) from error
         if view:
             raise ModelFileError(
-                f"{file} of {self._files.origin} is truncated", "it became shorter", "download it again"
+                f"{file} of {self._files.origin} is truncated.", "It became shorter.", "Download it again."
             )
 
     def _shard(self, file: str) -> FileIO:
@@ -71,7 +73,9 @@ class TensorStream:
             self.close()
             path = self._files.local_path(file)
             if path is None:
-                raise ModelFileError(f"{file} of {self._files.origin} is not on this machine", "", "download the model")
+                raise ModelFileError(
+                    f"{file} of {self._files.origin} is not on this machine.", "", "Download the model."
+                )
             self._open = file, FileIO(path)
         return self._open[1]
 
@@ -127,14 +131,14 @@ def encode(rows: NDArray[Any], source: str, target: str, name: str) -> NDArray[A
             overflow = not np.isfinite(encoded).all()
     if overflow:
         raise ModelFileError(
-            f"the tensor {name!r} does not fit {target}",
-            "one of its numbers is too large",
-            "choose a type with a wider range: --outtype bf16 or f32",
+            f"The tensor {name!r} does not fit {target}.",
+            "One of its numbers is too large.",
+            "Choose a type with a wider range: --outtype bf16 or f32.",
         )
     return encoded
 
 
 def _not_finite(name: str) -> ModelFileError:
     return ModelFileError(
-        f"the tensor {name!r} is damaged", "one of its numbers is NaN or infinite", "download the model again"
+        f"The tensor {name!r} is damaged.", "One of its numbers is NaN or infinite.", "Download the model again."
     )

@@ -52,18 +52,18 @@ def find_converter() -> UpstreamConverter:
     if tree:
         found = UpstreamConverter(Path(tree), "llama.cpp source tree")
         if not (found.root / "conversion/__init__.py").is_file():
-            raise UsageError(f"{VARIABLE} names no llama.cpp tree", f"{tree} has no conversion folder", "correct it")
+            raise UsageError(f"{VARIABLE} names no llama.cpp tree.", f"{tree} has no conversion folder.", "Correct it.")
     else:
         try:
             package = distribution("auto-round")
         except PackageNotFoundError as error:
-            raise EngineMissing("llama.cpp's own converter is not installed", str(error), INSTALL) from error
+            raise EngineMissing("llama.cpp's own converter is not installed.", str(error), INSTALL) from error
         found = UpstreamConverter(Path(str(package.locate_file(_BUNDLE))), f"auto-round {package.version}")
         if not (found.root / "conversion/__init__.py").is_file():
-            why = "this version of auto-round does not hold it"
-            raise EngineMissing("llama.cpp's own converter is not installed", why, INSTALL)
+            why = "This version of auto-round does not hold it."
+            raise EngineMissing("llama.cpp's own converter is not installed.", why, INSTALL)
     if importlib.util.find_spec("torch") is None:
-        raise EngineMissing("llama.cpp's own converter needs torch", "torch is not installed", INSTALL)
+        raise EngineMissing("llama.cpp's own converter needs torch.", "The package torch is not installed.", INSTALL)
     return found
 
 
@@ -84,11 +84,11 @@ def convert(
         EngineMissing, UsageError: as `find_converter`; an unknown outtype.
     """
     if outtype not in (None, "auto", *OUTTYPES):
-        raise UsageError(f"no such output type: {outtype}", "", f"choose one of {', '.join(OUTTYPES)}")
+        raise UsageError(f"There is no output type {outtype}.", "", f"Choose one of {', '.join(OUTTYPES)}.")
     converter = find_converter()
     config = files.local_path("config.json")
     if config is None:
-        raise ModelFileError(f"{files.origin} is not on this machine", "", "download the model")
+        raise ModelFileError(f"{files.origin} is not on this machine.", "", "Download the model.")
     with complete_file(output), tempfile.TemporaryDirectory(prefix="pajamas-") as scratch:
         # The converter takes the model's name from its folder, and that of a cached one is a commit's number.
         folder = Path(scratch) / name
@@ -122,8 +122,8 @@ def _run(command: list[str], part: Path, total: int, log: Path, progress: Progre
     if child.returncode:
         said = log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2][:500]
         if child.returncode == _UNSUPPORTED:
-            raise UnsupportedModel("llama.cpp's converter does not know this model either", said, "")
-        raise EngineError("llama.cpp's converter failed", said or f"exit status {child.returncode}", "")
+            raise UnsupportedModel("llama.cpp's converter does not know this model either.", said, "")
+        raise EngineError("llama.cpp's converter failed.", said or f"It ended with exit code {child.returncode}.", "")
 
 
 def _conversion(output: Path, converter: UpstreamConverter) -> Conversion:

@@ -100,7 +100,7 @@ def vocab_keys(files: ModelFiles, config: Mapping[str, Any]) -> dict[str, Any]:
         prefix = (source.config or {}).get("add_prefix_space")
         if prefix is not None:
             if not isinstance(prefix, bool):
-                raise source.error("tokenizer_config.json", "add_prefix_space is not true or false")
+                raise source.error("tokenizer_config.json", "add_prefix_space is not true or false.")
             keys["tokenizer.ggml.add_space_prefix"] = prefix
     if _has_model_file(source):
         keys |= _sentencepiece_keys(source, spm.read_model_file(source, phi3=source.family == "phi3"))
@@ -125,7 +125,7 @@ def _check_unicode(source: TokenizerFiles, keys: Mapping[str, Any]) -> None:
         try:
             "".join(text for text in texts if isinstance(text, str)).encode()
         except UnicodeEncodeError as error:
-            raise source.error("the tokenizer", f"{key} is not valid Unicode: {error.reason}") from error
+            raise source.error("the tokenizer", f"{key} is not valid Unicode: {error.reason}.") from error
 
 
 def _has_model_file(source: TokenizerFiles) -> bool:
@@ -149,16 +149,16 @@ def _sentencepiece_keys(source: TokenizerFiles, table: TokenTable) -> dict[str, 
 def _byte_level_keys(source: TokenizerFiles) -> dict[str, Any]:
     if source.tokenizer is None and "tekken.json" in source.files.sizes():
         raise UnsupportedModel(
-            f"the tokenizer of {source.files.origin} is in Mistral's own form only (tekken.json)",
-            "the converter reads Hugging Face's tokenizer.json",
-            "take a repository that has tokenizer.json, or convert with --converter llama.cpp",
+            f"The tokenizer of {source.files.origin} is in Mistral's own form only (tekken.json).",
+            "The converter reads Hugging Face's tokenizer.json.",
+            "Take a repository that has tokenizer.json, or convert with --converter llama.cpp.",
         )
     kind = source.model.get("type", "BPE")  # old files do not say it
     if kind != "BPE":
         raise UnsupportedModel(
-            f"the tokenizer of {source.files.origin} is of a kind that these families do not use",
-            f"tokenizer.json has a model of type {str(kind)[:40]!r}",
-            "convert it with --converter llama.cpp",
+            f"The tokenizer of {source.files.origin} is of a kind that these families do not use.",
+            f"tokenizer.json has a model of type {str(kind)[:40]!r}.",
+            "Convert it with --converter llama.cpp.",
         )
     vocabulary = bpe.read_vocabulary(source)
     table = bpe.read_tokens(source, vocabulary)

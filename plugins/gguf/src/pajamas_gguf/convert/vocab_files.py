@@ -86,7 +86,7 @@ class TokenizerFiles:
         if size is None:
             return None
         if not isinstance(size, int) or isinstance(size, bool) or not 0 < size <= MAX_TOKENS:
-            raise self.error("config.json", f"vocab_size is {size!r}")
+            raise self.error("config.json", f"vocab_size is {size!r}.")
         return size
 
     @cached_property
@@ -99,7 +99,7 @@ class TokenizerFiles:
         """tokenizer.json's added tokens."""
         entries = (self.tokenizer or {}).get("added_tokens") or []
         if not isinstance(entries, list):
-            raise self.error("tokenizer.json", "added_tokens is not a list")
+            raise self.error("tokenizer.json", "added_tokens is not a list.")
         return tuple(self._added(entry, None, "tokenizer.json") for entry in entries)
 
     @cached_property
@@ -153,7 +153,7 @@ class TokenizerFiles:
         if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < MAX_TOKENS:
-            raise self.error(file, f"{_short(value)} is not a token id")
+            raise self.error(file, f"{_short(value)} is not a token id.")
         return value
 
     def object(self, parent: Mapping[str, Any], key: str, file: str) -> Mapping[str, Any]:
@@ -162,13 +162,13 @@ class TokenizerFiles:
         if value is None:
             return {}
         if not isinstance(value, dict):
-            raise self.error(file, f"{key} is not an object")
+            raise self.error(file, f"{key} is not an object.")
         return value
 
     def objects(self, value: Any, what: str) -> list[Mapping[str, Any]]:
         """`value` as a list of objects."""
         if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
-            raise self.error("the tokenizer", f"{what} is not a list of objects")
+            raise self.error("the tokenizer", f"{what} is not a list of objects.")
         return value
 
     def text(self, name: str) -> str | None:
@@ -178,13 +178,13 @@ class TokenizerFiles:
         try:
             return self.bytes(name).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
         except UnicodeDecodeError as error:
-            raise self.error(name, f"it is not UTF-8: {error}") from error
+            raise self.error(name, f"It is not UTF-8: {error}.") from error
 
     def bytes(self, name: str) -> bytes:
         """The content of the file `name`, which is there."""
         size = self.files.sizes()[name]
         if size > _MAX_FILE:
-            raise self.error(name, f"{size:,} bytes are too many for a tokenizer")
+            raise self.error(name, f"{size:,} bytes are too many for a tokenizer.")
         return self.files.read(name, 0, size)
 
     def json(self, name: str) -> dict[str, Any] | None:
@@ -193,12 +193,12 @@ class TokenizerFiles:
 
     def error(self, file: str, why: str) -> ModelFileError:
         return ModelFileError(
-            f"{file} of {self.files.origin} is not a sound tokenizer", why, "download the model again"
+            f"{file} of {self.files.origin} is not a sound tokenizer.", why, "Download the model again."
         )
 
     def _added(self, entry: Any, key: str | None, file: str) -> AddedToken:
         if not isinstance(entry, dict) or not isinstance(entry.get("content"), str):
-            raise self.error(file, f"an added token is {_short(entry)}")
+            raise self.error(file, f"An added token is {_short(entry)}.")
         id_ = self.token_id(entry.get("id") if key is None else key, file)
         special, normalized = entry.get("special", False), entry.get("normalized", not entry.get("special", False))
         return AddedToken(id_, entry["content"], special is True, normalized is True)

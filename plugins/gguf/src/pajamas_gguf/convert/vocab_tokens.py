@@ -47,11 +47,11 @@ class TokenTable:
             ModelFileError: two tokens have one text, or there are none.
         """
         if not self.texts:
-            raise files.error("the tokenizer", "it has no tokens")
+            raise files.error("the tokenizer", "It has no tokens.")
         first: dict[str, int] = {}
         for id_, text in enumerate(self.texts):
             if first.setdefault(text, id_) != id_:
-                raise files.error("the tokenizer", f"tokens {first[text]} and {id_} are both {text[:40]!r}")
+                raise files.error("the tokenizer", f"Tokens {first[text]} and {id_} are both {text[:40]!r}.")
 
 
 def looks_special(text: str) -> bool:

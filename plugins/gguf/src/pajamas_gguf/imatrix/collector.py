@@ -93,7 +93,7 @@ def _add_squares(sums: NDArray[np.float32], rows: NDArray[np.float32]) -> None:
     np.multiply(rows, rows, out=work[1:])
     np.add.reduce(work, axis=0, out=sums)
     if not np.isfinite(sums).all():
-        raise ValueError("the model computes values that are not finite")
+        raise ValueError("The model computes values that are not finite")
 
 
 def as_callback(lib: Any, collector: Collector) -> Any:

@@ -98,9 +98,9 @@ class Ggml:
         )  # fmt: skip
         if found != expected:
             raise EngineMissing(
-                "llama.cpp's tensors are laid out otherwise than pajamas knows them",
-                f"a multiplication reads as {found[:3]} ({engine.DISTRIBUTION} {engine.version()})",
-                "use a version of pajamas-gguf that belongs to it, or a ready matrix: --imatrix FILE",
+                "llama.cpp's tensors are laid out otherwise than pajamas knows them.",
+                f"A multiplication reads as {found[:3]} ({engine.DISTRIBUTION} {engine.version()}).",
+                "Use a version of pajamas-gguf that belongs to it, or a ready matrix: --imatrix FILE.",
             )
 
 

@@ -238,11 +238,11 @@ def _measure(path: Path, task: Task, events: Events) -> None:
         for context, total in measure(path, task.contexts, extra_buffers=task.extra_buffers).items():
             events.emit("memory", context=context, total=total)
     except PajamasError as error:
-        events.emit("unmeasured", why=f"{error.what}: {error.why}")
+        events.emit("unmeasured", why=f"{error.what} {error.why}")
 
 
 def _give_up(events: Events) -> None:
-    events.emit("unmeasured", why=f"llama.cpp did not answer within {_LONGEST_MEASURE} seconds")
+    events.emit("unmeasured", why=f"llama.cpp did not answer within {_LONGEST_MEASURE} seconds.")
     os._exit(0)
 
 

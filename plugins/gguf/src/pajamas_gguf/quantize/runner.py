@@ -114,7 +114,7 @@ def _follow(process: subprocess.Popen[bytes], task: Task, outcome: Outcome, stag
 
 def _refused(lines: list[str]) -> PajamasError:
     prefix = "failed to quantize: "
-    why = (lines[-1].partition(prefix)[2] or lines[-1]) if lines else "it gave no reason"
+    why = (lines[-1].partition(prefix)[2] or lines[-1]) if lines else "It gave no reason."
     if "unknown model architecture" in why:
         return UnsupportedModel("llama.cpp cannot quantize this model.", why, "Update llama-cpp-python.")
     if "regular expression" in why or "regex" in why:

@@ -32,14 +32,14 @@ class Stopped(EngineError):
     """The computation was broken off because somebody asked for it. What it had done was taken back."""
 
     def __init__(self) -> None:
-        super().__init__("the computation was broken off", "it was cancelled", "")
+        super().__init__("The computation was broken off.", "It was cancelled.", "")
 
 
 class NoRoom(EngineError):
     """The key/value cache has no cells for the batch. Nothing was computed."""
 
     def __init__(self) -> None:
-        super().__init__("llama.cpp finds no room in the key/value cache", engine.last_error(), "ask for less")
+        super().__init__("llama.cpp finds no room in the key/value cache.", engine.last_error(), "Ask for less.")
 
 
 class Context:
@@ -64,9 +64,9 @@ class Context:
             pointer = lib.llama_init_from_model(model.pointer, params)
         if not pointer:
             raise EngineError(
-                "llama.cpp cannot make a context for this model",
-                engine.last_error("there may be too little memory"),
-                f"try a shorter context than {parameters.context_length:,} tokens, or other options",
+                "llama.cpp cannot make a context for this model.",
+                engine.last_error("There may be too little memory."),
+                f"Try a shorter context than {parameters.context_length:,} tokens, or other options.",
             )
         self.pointer: int = pointer
         # The model goes with it, so that it is not freed before: the engine still reads it then.
@@ -152,7 +152,7 @@ class Context:
     def _view(self, pointer: Any, size: int) -> NDArray[np.float32]:
         address = engine.pointer(pointer)
         if not address:
-            raise EngineError("llama.cpp has no result where there should be one", engine.last_error(), "")
+            raise EngineError("llama.cpp has no result where there should be one.", engine.last_error(), "")
         # The engine keeps its result buffer from step to step, and making a view costs more than finding one.
         view = self._views.get((address, size))
         if view is None:
@@ -169,7 +169,7 @@ class Context:
             raise Stopped
         if code == _NO_SLOT:
             raise NoRoom
-        raise EngineError("llama.cpp failed to compute", f"{engine.last_error()} (code {code})", "")
+        raise EngineError("llama.cpp failed to compute.", f"{engine.last_error()} (code {code})", "")
 
 
 def _free(free: Callable[[int], None], pointer: int, _model: Model) -> None:

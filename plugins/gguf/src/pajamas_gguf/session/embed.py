@@ -28,7 +28,7 @@ def pooling(metadata: Mapping[str, Any]) -> int:
     """
     stated = metadata.get(f"{metadata.get('general.architecture')}.pooling_type")
     if stated == _RANK:
-        raise UnsupportedFeature("this model is a reranker", "it scores pairs of texts and has no vectors", "")
+        raise UnsupportedFeature("This model is a reranker.", "It scores pairs of texts and has no vectors.", "")
     return stated if stated in (_MEAN, _CLS, _LAST) else _MEAN
 
 
@@ -44,10 +44,10 @@ def embed(model: Model, context: Context, texts: list[str], longest: int, size: 
         tokens = model.tokenize(text, add_special=True, parse_special=False)
         if len(tokens) > longest:
             raise ContextOverflow(
-                f"text {number + 1} has {len(tokens):,} tokens", f"the context holds {longest:,}", "split the text"
+                f"Text {number + 1} has {len(tokens):,} tokens.", f"The context holds {longest:,}.", "Split the text."
             )
         if not tokens:
-            raise EngineError(f"text {number + 1} is empty", "it has no tokens to embed", "leave it out")
+            raise EngineError(f"Text {number + 1} is empty.", "It has no tokens to embed.", "Leave it out.")
         context.clear()
         context.batch.clear()
         context.batch.add(tokens, 0, 0, outputs=len(tokens))
@@ -55,6 +55,6 @@ def embed(model: Model, context: Context, texts: list[str], longest: int, size: 
         row = context.pooled(0, size)
         length = float(np.linalg.norm(row))
         if not np.isfinite(length):
-            raise EngineError("the model computes values that are not numbers", "the file may be damaged", "")
+            raise EngineError("The model computes values that are not numbers.", "The file may be damaged.", "")
         rows[number] = row / length if length else row
     return rows

@@ -80,12 +80,14 @@ def read_facts(path: Path) -> Facts:
     architecture = header.metadata.get("general.architecture")
     if kind != "model" or architecture == "clip":
         what = "a vision projector" if architecture == "clip" else f"of type {kind!r}"
-        raise ModelFileError(f"{path.name} is no language model", f"it is {what}", "name the model's own file")
+        raise ModelFileError(f"{path.name} is no language model.", f"It is {what}.", "Name the model's own file.")
     if not isinstance(architecture, str):
-        raise ModelFileError(f"{path.name} names no architecture", "general.architecture is missing", "")
+        raise ModelFileError(f"{path.name} names no architecture.", "general.architecture is missing.", "")
     if not header.tensors:
         raise ModelFileError(
-            f"{path.name} holds a vocabulary and no weights", "it is made for tests of tokenizers", "name a whole model"
+            f"{path.name} holds a vocabulary and no weights.",
+            "It is made for tests of tokenizers.",
+            "Name a whole model.",
         )
     positions = next((tensor.shape[0] for tensor in header.tensors if tensor.name == _POSITIONS and tensor.shape), None)
     parts = tuple(path.with_name(name) for name in split_names(path.name))

@@ -69,9 +69,9 @@ class Grammar:
 
 def _try_in_child(text: str, model: Path) -> None:
     for wrong, why in (
-        (not text.strip(), "it is empty"),
-        ("\0" in text, "it holds a NUL character"),
-        (len(text) > _LARGEST, f"it is longer than {_LARGEST:,} characters"),
+        (not text.strip(), "It is empty."),
+        ("\0" in text, "It holds a NUL character."),
+        (len(text) > _LARGEST, f"It is longer than {_LARGEST:,} characters."),
     ):
         if wrong:
             raise _no_grammar(why)
@@ -81,13 +81,13 @@ def _try_in_child(text: str, model: Path) -> None:
     request = {"library": engine.library()._lib._name, "grammar": text, "model": str(model)}
     found = child.run("pajamas_gguf.session.grammar_trial", request, _TIMEOUT)
     if isinstance(found, child.Crash):
-        raise _no_grammar(f"llama.cpp does not survive it: {found.why}")
+        raise _no_grammar(f"llama.cpp does not survive it: {found.why}.")
     if not found["sound"]:
-        raise _no_grammar(found["log"] or "llama.cpp does not say why")
+        raise _no_grammar(found["log"] or "llama.cpp does not say why.")
     _sound[text] = None
     if len(_sound) > 64:
         _sound.popitem(last=False)
 
 
 def _no_grammar(why: str) -> UsageError:
-    return UsageError("the grammar cannot be used", why, "write it in GBNF, with a rule named root")
+    return UsageError("The grammar cannot be used.", why, "Write it in GBNF, with a rule named root.")

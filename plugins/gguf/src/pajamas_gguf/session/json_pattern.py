@@ -46,7 +46,7 @@ def to_rule(pattern: str) -> str:
     try:
         tree = list(parser.parse(pattern))
     except (parser.error, OverflowError) as error:
-        raise ValueError(f"the pattern {pattern!r}: {error}") from error
+        raise ValueError(f"The pattern {pattern!r}: {error}.") from error
     return rf'"\"" ({_searched(tree)}) "\""'
 
 
@@ -91,9 +91,9 @@ def _item(kind: Any, value: Any) -> str:
         low, high, inner = value
         return f"({_sequence(inner)})" + (f"{{{low},}}" if high is kinds.MAXREPEAT else f"{{{low},{high}}}")
     raise UnsupportedFeature(
-        "the JSON schema's pattern cannot be enforced",
-        f"llama.cpp's grammars do not express {str(kind).lower().replace('_', ' ')!r}",
-        "write it without, or check the answer yourself",
+        "The JSON schema's pattern cannot be enforced.",
+        f"llama.cpp's grammars do not express {str(kind).lower().replace('_', ' ')!r}.",
+        "Write it without, or check the answer yourself.",
     )
 
 

@@ -39,14 +39,14 @@ def to_grammar(schema: Mapping[str, Any]) -> str:
     try:
         text = json.dumps(schema)
         if len(text) > _LARGEST:
-            raise UsageError("the JSON schema is too large", f"it is longer than {_LARGEST:,} characters", "")
+            raise UsageError("The JSON schema is too large.", f"It is longer than {_LARGEST:,} characters.", "")
         # What the converter sees is what was checked: plain JSON, and a copy that it may change.
         plain = json.loads(text)
         _check(plain, "#")
         grammar = _converted(converter, plain)
     except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
-        why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error) or type(error).__name__
-        raise UsageError("the JSON schema cannot be used", why, "check it against json-schema.org") from error
+        why = "It is nested too deeply." if isinstance(error, RecursionError) else str(error) or type(error).__name__
+        raise UsageError("The JSON schema cannot be used.", why, "Check it against json-schema.org.") from error
     return grammar.replace(_LOOSE_CHARACTER, _STRICT_CHARACTER)
 
 
@@ -78,14 +78,14 @@ def _check(schema: Any, place: str, depth: int = 0) -> None:
     if depth > _DEEPEST:  # a bound of our own: how deep Python itself goes is set by whoever runs it
         raise RecursionError
     if not isinstance(schema, dict):
-        raise UsageError(f"the JSON schema is wrong at {place}", "a schema is an object here, not true or false", "")
+        raise UsageError(f"The JSON schema is wrong at {place}.", "A schema is an object here, not true or false.", "")
     known = _known(schema, place)
     extra = sorted(set(schema) - known - _ANNOTATIONS)
     if extra:
         raise UnsupportedFeature(
-            f"the JSON schema's {extra[0]!r} at {place} cannot be enforced",
-            "llama.cpp's grammars do not express it" + (f" beside {min(known)!r}" if known else ""),
-            "leave it out and check the answer yourself",
+            f"The JSON schema's {extra[0]!r} at {place} cannot be enforced.",
+            f"llama.cpp's grammars do not express it{f' beside {min(known)!r}' if known else ''}.",
+            "Leave it out and check the answer yourself.",
         )
     _check_possible(schema, place)
     for name in ("$defs", "definitions", "properties"):
@@ -118,15 +118,15 @@ def _known(schema: dict[str, Any], place: str) -> set[str]:
         missing = set(schema.get("required", ())) - set(_mapping(schema, "properties", place))
         if missing:
             raise UnsupportedFeature(
-                f"the JSON schema requires {min(missing)!r} at {place}, but does not describe it",
-                "llama.cpp's grammars express required properties only with a schema of their own",
-                "add it to properties",
+                f"The JSON schema requires {min(missing)!r} at {place}, but does not describe it.",
+                "llama.cpp's grammars express required properties only with a schema of their own.",
+                "Add it to properties.",
             )
         return {"type", "additionalProperties"} | _OBJECT
     if kind in (None, "object") and "allOf" in schema:
         if all(set(part) <= {"type", "$ref"} | _OBJECT | _ANNOTATIONS for part in schema["allOf"]):
             return {"type", "allOf"}
-        raise UnsupportedFeature(f"the JSON schema's 'allOf' at {place} cannot be enforced", "", "merge its parts")
+        raise UnsupportedFeature(f"The JSON schema's 'allOf' at {place} cannot be enforced.", "", "Merge its parts.")
     if kind in (None, "array") and ("items" in schema or "prefixItems" in schema):
         tuples = "prefixItems" in schema or isinstance(schema.get("items"), list)
         return {"type"} | _ARRAY | (set() if tuples else _COUNTS)
@@ -141,18 +141,18 @@ def _check_possible(schema: dict[str, Any], place: str) -> None:
     """Refuse what admits no text, or that the converter mistakes for something else."""
     for least, most in (("minItems", "maxItems"), ("minLength", "maxLength")):
         if schema.get(most) is not None and schema.get(least, 0) > schema[most]:
-            raise UsageError(f"the JSON schema allows nothing at {place}", f"{least} is greater than {most}", "")
+            raise UsageError(f"The JSON schema allows nothing at {place}.", f"{least} is greater than {most}.", "")
     for name in ("enum", "anyOf", "oneOf"):
         if schema.get(name) == []:
-            raise UsageError(f"the JSON schema allows nothing at {place}", f"{name} is empty", "")
+            raise UsageError(f"The JSON schema allows nothing at {place}.", f"{name} is empty.", "")
     if "" in _mapping(schema, "properties", place):
-        raise UnsupportedFeature(f"the JSON schema has a property without a name at {place}", "", "give it a name")
+        raise UnsupportedFeature(f"The JSON schema has a property without a name at {place}.", "", "Give it a name.")
     kind = schema.get("type")
     if isinstance(kind, str) and ("enum" in schema or "const" in schema):
         wrong = [value for value in schema.get("enum", [schema.get("const")]) if not _is_of(value, kind)]
         if wrong:
             raise UsageError(
-                f"the JSON schema contradicts itself at {place}", f"{json.dumps(wrong[0])} is not of type {kind}", ""
+                f"The JSON schema contradicts itself at {place}.", f"{json.dumps(wrong[0])} is not of type {kind}.", ""
             )
 
 
@@ -167,5 +167,5 @@ def _is_of(value: Any, kind: str) -> bool:
 def _mapping(schema: dict[str, Any], name: str, place: str) -> dict[str, Any]:
     found = schema.get(name, {})
     if not isinstance(found, dict):
-        raise UsageError(f"the JSON schema is wrong at {place}/{name}", "it should be an object", "")
+        raise UsageError(f"The JSON schema is wrong at {place}/{name}.", "It should be an object.", "")
     return found

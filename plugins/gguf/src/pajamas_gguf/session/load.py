@@ -40,19 +40,20 @@ def load(artifact: Artifact, options: LoadOptions) -> GGUFSession:
     engine.library()
     build = probe()
     if build.unavailable:
-        raise EngineError("llama.cpp does not work here", build.unavailable, "pajamas doctor says what to do")
+        why = f"{build.unavailable[0].upper()}{build.unavailable[1:]}."
+        raise EngineError("llama.cpp does not work here.", why, "`pajamas doctor` says what to do.")
     parameters = resolve(options, facts.trained_context, extra_buffers=build.extra_buffers)
     if facts.positions is not None and parameters.context_length > facts.positions:
         # The engine would abort the process at the first token beyond.
         raise UsageError(
-            f"a context of {parameters.context_length:,} tokens is too long for {path.name}",
-            f"it has learned {facts.positions:,} positions, and there is no other",
-            "ask for less",
+            f"A context of {parameters.context_length:,} tokens is too long for {path.name}.",
+            f"It has learned {facts.positions:,} positions, and there is no other.",
+            "Ask for less.",
         )
     try:
         _check_once(facts, options, parameters.context_length, extra_buffers=build.extra_buffers)
     except OSError as error:
-        raise ModelFileError(f"{path.name} was there and is gone", str(error), "check the path") from error
+        raise ModelFileError(f"{path.name} was there and is gone.", str(error), "Check the path.") from error
     session = GGUFSession(path, facts, parameters)
     if facts.end_tokens is None:
         remembered.remember(facts, session.end_tokens)

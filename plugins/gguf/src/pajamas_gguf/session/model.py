@@ -102,7 +102,7 @@ class Model:
                 break
             if -count <= room:
                 raise EngineError(
-                    "the text is too long for llama.cpp's tokenizer", f"{len(data):,} bytes", "shorten it"
+                    "The text is too long for llama.cpp's tokenizer.", f"It has {len(data):,} bytes.", "Shorten it."
                 )
             room = -count
         found = list(tokens[:count])
@@ -131,7 +131,7 @@ class Model:
             if length >= 0:
                 return buffer.raw[:length].decode("utf-8", "replace")
             room = -length
-        raise EngineError("llama.cpp cannot turn these tokens into text", engine.last_error(), "")
+        raise EngineError("llama.cpp cannot turn these tokens into text.", engine.last_error(), "")
 
     def piece(self, token: int) -> bytes:
         """The bytes that one token stands for; a special token's are its text. No bytes without a vocabulary."""
@@ -155,7 +155,7 @@ class Model:
         """
         if tokens and (min(tokens) < 0 or max(tokens) >= self.vocabulary_size):
             wrong = next(token for token in tokens if not 0 <= token < self.vocabulary_size)
-            raise UsageError(f"no token {wrong}", f"the vocabulary has {self.vocabulary_size:,} tokens", "")
+            raise UsageError(f"There is no token {wrong}.", f"The vocabulary has {self.vocabulary_size:,} tokens.", "")
 
     def need_texts(self) -> None:
         """Refuse what needs the texts of tokens.
@@ -164,4 +164,6 @@ class Model:
             EngineError: the model has no vocabulary.
         """
         if not self._has_texts:
-            raise EngineError("this model has no vocabulary", "its file names no tokenizer", "give token ids, not text")
+            raise EngineError(
+                "This model has no vocabulary.", "Its file names no tokenizer.", "Give token ids, not text."
+            )

@@ -54,7 +54,7 @@ def save(sequence: Sequence | None, path: Path, model: str) -> None:
         EngineError: the file cannot be written.
     """
     if sequence is None or not sequence.tokens:
-        raise UsageError("there is no prompt to save", "this session has computed none", "generate first")
+        raise UsageError("There is no prompt to save.", "This session has computed none.", "Generate first.")
     lib = engine.library()
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     tokens = (ctypes.c_int32 * len(sequence.tokens))(*sequence.tokens)
@@ -64,7 +64,7 @@ def save(sequence: Sequence | None, path: Path, model: str) -> None:
             sequence.context.pointer, os.fsencode(beside), sequence.number, tokens, len(tokens)
         )
         if not written:
-            raise EngineError(f"cannot write {path}", engine.last_error(), "check the folder and the disk")
+            raise EngineError(f"{path} cannot be written.", engine.last_error(), "Check the folder and the disk.")
         line = json.dumps({"model": model, "tokens": len(tokens), "sha256": _digest(beside, written)}).encode()
         with beside.open("r+b") as stream:
             stream.truncate(written)
@@ -74,7 +74,7 @@ def save(sequence: Sequence | None, path: Path, model: str) -> None:
             os.fsync(stream.fileno())
         os.replace(beside, path)
     except OSError as error:
-        raise EngineError(f"cannot write {path}", str(error), "check the folder and the disk") from error
+        raise EngineError(f"{path} cannot be written.", str(error), "Check the folder and the disk.") from error
     finally:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
@@ -93,14 +93,16 @@ def load(vacant: Callable[[int], Sequence], path: Path, model: str, longest: int
     trailer, length = _read_trailer(path)
     if trailer.get("model") != model:
         raise UsageError(
-            f"{path} is the cache of another model", "or of another key/value type or engine version", "make it anew"
+            f"{path} is not a cache of this model.",
+            "Its model, key/value type or engine version is another.",
+            "Make it anew.",
         )
     count = trailer.get("tokens")
     if not isinstance(count, int) or _digest(path, length) != trailer.get("sha256"):
-        raise _damaged(path, "its checksum is wrong")
+        raise _damaged(path, "Its checksum is wrong.")
     if count > longest:
         raise ContextOverflow(
-            f"the cached prompt has {count:,} tokens", f"the context holds {longest:,}", "load with a longer context"
+            f"The cached prompt has {count:,} tokens.", f"The context holds {longest:,}.", "Load with a longer context."
         )
     tokens = (ctypes.c_int32 * count)()
     found = ctypes.c_size_t()
@@ -124,19 +126,19 @@ def _read_trailer(path: Path) -> tuple[dict[str, Any], int]:
             stream.seek(max(size - _TAIL.size, 0))
             tail = stream.read(_TAIL.size)
             if len(tail) != _TAIL.size:
-                raise _damaged(path, "it is too short")
+                raise _damaged(path, "It is too short.")
             length, mark = _TAIL.unpack(tail)
             begin = size - _TAIL.size - length
             if mark != _MARK or length > _LONGEST_LINE or begin < 0:
-                raise _damaged(path, "it does not end as a prompt cache does")
+                raise _damaged(path, "It does not end as a prompt cache does.")
             stream.seek(begin)
             trailer = json.loads(stream.read(length))
     except OSError as error:
-        raise ModelFileError(f"cannot read {path}", str(error), "check the path") from error
+        raise ModelFileError(f"{path} cannot be read.", str(error), "Check the path.") from error
     except ValueError as error:
-        raise _damaged(path, "its trailer is not JSON") from error
+        raise _damaged(path, "Its trailer is not JSON.") from error
     if not isinstance(trailer, dict):
-        raise _damaged(path, "its trailer is not an object")
+        raise _damaged(path, "Its trailer is not an object.")
     return trailer, begin
 
 
@@ -150,4 +152,4 @@ def _digest(path: Path, length: int) -> str:
 
 
 def _damaged(path: Path, why: str) -> ModelFileError:
-    return ModelFileError(f"{path} is not a sound prompt cache", why, "make it anew")
+    return ModelFileError(f"{path} is not a sound prompt cache.", why, "Make it anew.")

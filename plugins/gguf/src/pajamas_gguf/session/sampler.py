@@ -68,10 +68,10 @@ class Sampler:
         best = int(logits.argmax())
         if not np.isfinite(logits[best]):
             if np.isneginf(logits[best]):
-                raise EngineError("no token is allowed", "the logit bias forbids all of them", "forbid fewer")
+                raise EngineError("No token is allowed.", "The logit bias forbids all of them.", "Forbid fewer.")
             raise EngineError(
-                "the model computes values that are not numbers", f"the largest logit is {logits[best]}",
-                "the file may be damaged: verify it, or get it again",
+                "The model computes values that are not numbers.", f"The largest logit is {logits[best]}.",
+                "The file may be damaged: verify it, or get it again.",
             )  # fmt: skip
         first = self._choose(logits, best)
         token: int | None = first
@@ -99,9 +99,9 @@ class Sampler:
             if grammar.complete:
                 return None
             raise EngineError(
-                "the grammar allows no token here",
-                "this vocabulary cannot write what it asks for",
-                "change the grammar",
+                "The grammar allows no token here.",
+                "This vocabulary cannot write what it asks for.",
+                "Change the grammar.",
             )
         if self._chain is None:
             return int(allowed[logits[allowed].argmax()])
@@ -140,9 +140,11 @@ def check(sampling: Sampling, vocabulary_size: int) -> None:
     )
     for name, value, low, high in ranges:
         if value is not None and not (low <= value <= high and np.isfinite(value)):
-            raise UsageError(f"{name} {value} makes no sense", f"it must be from {low:g} to {high:g}", "")
+            raise UsageError(f"{name} {value} makes no sense.", f"It must be from {low:g} to {high:g}.", "")
     for token, bias in sampling.logit_bias.items():
         if not 0 <= token < vocabulary_size:
-            raise UsageError(f"logit bias for token {token}", f"the vocabulary has {vocabulary_size:,} tokens", "")
+            raise UsageError(
+                f"There is a logit bias for token {token}.", f"The vocabulary has {vocabulary_size:,} tokens.", ""
+            )
         if np.isnan(bias) or bias == np.inf:
-            raise UsageError(f"logit bias {bias} for token {token}", "it must be a number or -inf", "")
+            raise UsageError(f"Logit bias {bias} for token {token} makes no sense.", "It must be a number or -inf.", "")

@@ -75,7 +75,7 @@ class GGUFSession:
         header = self._facts.header
         found = architecture_of(header) if header is not None else detect_architecture(LocalFiles(self._path))
         if found is None:
-            raise ModelFileError(f"{self._path.name} does not say what it is", "", "")
+            raise ModelFileError(f"{self._path.name} does not say what it is.", "", "")
         return found
 
     @property
@@ -139,14 +139,16 @@ class GGUFSession:
         """
         self._check_open()
         if self._parameters.embeddings:
-            raise UnsupportedFeature("this session embeds, it does not generate", "it was loaded for that", "load anew")
+            raise UnsupportedFeature(
+                "This session embeds, it does not generate.", "It was loaded for that.", "Load anew."
+            )
         prompt = prompt_of(request, self._model)
         room = self.context_length - len(prompt)
         if room < 1:
             raise ContextOverflow(
-                f"the prompt has {len(prompt):,} tokens",
-                f"the context holds {self.context_length:,}, and the answer needs at least one",
-                "shorten the prompt, or load with a longer context",
+                f"The prompt has {len(prompt):,} tokens.",
+                f"The context holds {self.context_length:,}, and the answer needs at least one.",
+                "Shorten the prompt, or load with a longer context.",
             )
         limit = room if request.max_tokens is None else min(room, request.max_tokens)
         grammar_text = to_grammar(request.json_schema) if request.json_schema is not None else request.grammar
@@ -175,14 +177,14 @@ class GGUFSession:
         self._turn.check()
         self._check_open()
         if self._parameters.embeddings:
-            raise UnsupportedFeature("this session embeds, it does not score", "it was loaded for that", "load anew")
+            raise UnsupportedFeature("This session embeds, it does not score.", "It was loaded for that.", "Load anew.")
         self._model.check_tokens(token_ids)
         if len(token_ids) > self.context_length:
             raise ContextOverflow(
-                f"the window has {len(token_ids):,} tokens", f"the context holds {self.context_length:,}", "split it"
+                f"The window has {len(token_ids):,} tokens.", f"The context holds {self.context_length:,}.", "Split it."
             )
         if not 0 <= first < len(token_ids):
-            raise UsageError(f"position {first} is not in the window", f"it has {len(token_ids):,} tokens", "")
+            raise UsageError(f"Position {first} is not in the window.", f"It has {len(token_ids):,} tokens.", "")
         return Stream(
             self._turn,
             lambda: score.blocks(self._take_context(), token_ids, first, self._parameters.threads),
@@ -200,8 +202,8 @@ class GGUFSession:
             self._check_open()
             if not self._parameters.embeddings:
                 raise UnsupportedFeature(
-                    "this session generates, it does not embed", "the engine does one or the other",
-                    "load it with embeddings=True",
+                    "This session generates, it does not embed.", "The engine does one or the other.",
+                    "Load it with embeddings=True.",
                 )  # fmt: skip
             size = engine.library().llama_model_n_embd_out(self._model.pointer)
             return embed.embed(self._model, self._take_context(), texts, self.context_length, size)
@@ -286,12 +288,14 @@ class GGUFSession:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise EngineError("this session is closed", "its model is no longer in memory", "load it again")
+            raise EngineError("This session is closed.", "Its model is no longer in memory.", "Load it again.")
 
     def _check_generates(self) -> None:
         self._check_open()
         if self._parameters.embeddings:
-            raise UnsupportedFeature("this session embeds, it keeps no prompts", "it was loaded for that", "load anew")
+            raise UnsupportedFeature(
+                "This session embeds, it keeps no prompts.", "It was loaded for that.", "Load anew."
+            )
 
     def __enter__(self) -> GGUFSession:
         return self

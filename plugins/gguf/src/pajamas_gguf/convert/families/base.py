@@ -53,9 +53,9 @@ class Family:
         self.headless = False
         if self.head_dim == 0 or self.head_dim % 2 or self.heads % self.kv_heads:
             raise ModelFileError(
-                "config.json makes no sense",
-                f"{self.heads} heads, {self.kv_heads} KV heads, hidden size {self.hidden}",
-                "download the model again",
+                "config.json makes no sense.",
+                f"It states {self.heads} heads, {self.kv_heads} KV heads, hidden size {self.hidden}.",
+                "Download the model again.",
             )
 
     # --- tensors ------------------------------------------------------------------------------------------------------
@@ -173,8 +173,8 @@ class Family:
         hp, kind = self.hp, self.hp.rope_type
         if kind not in self.rope_types:
             raise UnsupportedModel(
-                f"rope scaling {kind!r} is not understood",
-                f"the converter for {self.name} knows {', '.join(self.rope_types)}",
+                f"Rope scaling {kind!r} is not understood.",
+                f"The converter for {self.name} knows {', '.join(self.rope_types)}.",
                 OTHER_CONVERTER,
             )
         if kind not in ("linear", "yarn"):

@@ -64,7 +64,7 @@ class Llama(Family):
         theta = np.float32(hp.rope_number("rope_theta"))
         if min(factor, low, old, float(theta)) <= 0 or high <= low:
             raise ModelFileError(
-                "config.json has llama3 rope parameters that make no sense", str(hp.rope)[:200], "download it again"
+                "config.json has llama3 rope parameters that make no sense.", str(hp.rope)[:200], "Download it again."
             )
         # In double precision and then rounded: the nearest float32. torch's own power gives the same for the thetas and
         # head sizes of released Llama 3 models; for others a factor may differ in its last bit.

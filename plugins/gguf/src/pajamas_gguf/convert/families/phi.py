@@ -39,8 +39,8 @@ class Phi3(Family):
         scaled = self.hp.rope_type in _LONGROPE
         if not scaled and (self.hp.rope_type != "default" or self.hp.rope_numbers("long_factor")):
             raise UnsupportedModel(
-                f"rope scaling {self.hp.rope_type!r} is not understood",
-                "Phi-3 models have longrope scaling or none",
+                f"Rope scaling {self.hp.rope_type!r} is not understood.",
+                "Phi-3 models have longrope scaling or none.",
                 OTHER_CONVERTER,
             )
         # transformers takes the config's own value for longrope, even where the rope parameters state another.
@@ -52,9 +52,9 @@ class Phi3(Family):
         self.rope_dims = int(fraction * self.hidden) // self.heads
         if not 0 < fraction <= 1 or self.original_context == 1:
             raise ModelFileError(
-                "config.json makes no sense",
-                f"partial_rotary_factor {fraction}, original_max_position_embeddings {self.original_context}",
-                "download the model again",
+                "config.json makes no sense.",
+                f"It states partial_rotary_factor {fraction}, and a context of {self.original_context} originally.",
+                "Download the model again.",
             )
 
     def projections(self) -> Shapes:
@@ -74,9 +74,9 @@ class Phi3(Family):
         for name, factors in (("long", long), ("short", short or [])):
             if len(factors) * 2 != self.rope_dims:
                 raise ModelFileError(
-                    f"config.json states {len(factors)} factors as {name}_factor",
-                    f"{self.rope_dims} rotary dimensions need half as many",
-                    "download the model again",
+                    f"config.json states {len(factors)} factors as {name}_factor.",
+                    f"{self.rope_dims} rotary dimensions need half as many.",
+                    "Download the model again.",
                 )
             yield f"rope_factors_{name}.weight", np.array(factors, dtype=np.float32)
 

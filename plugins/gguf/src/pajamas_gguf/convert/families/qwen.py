@@ -83,9 +83,9 @@ class Qwen3Moe(Qwen3):
         dense = self._dense_layers()
         if dense:
             raise UnsupportedModel(
-                f"{len(dense)} of its {self.layers} layers have no experts",
-                "llama.cpp knows Qwen3 with experts in every layer only, or in none",
-                "choose another model; no converter can help here",
+                f"{len(dense)} of its {self.layers} layers have no experts.",
+                "llama.cpp knows Qwen3 with experts in every layer only, or in none.",
+                "Choose another model; no converter can help here.",
             )
 
     def projections(self) -> Shapes:

@@ -48,18 +48,20 @@ def find_family(config: Mapping[str, Any], name: str) -> Family:
     architecture = architecture_name(config)
     family = FAMILIES.get(architecture)
     if family is None:
-        raise _unsupported(f"no converter for {architecture or 'this config'}", "pajamas' own knows " + _known())
+        raise _unsupported(
+            f"There is no converter for {architecture or 'this config'}.", f"pajamas' own knows {_known()}."
+        )
     if quantization := config.get("quantization_config"):
         method = quantization.get("quant_method") if isinstance(quantization, dict) else None
         raise UnsupportedModel(
-            f"the model is quantized already{f' ({method})'[:40] if isinstance(method, str) else ''}",
-            "pajamas' own converter reads 16- and 32-bit weights",
-            f"name the original, which loses less; or {OTHER_CONVERTER}",
+            f"The model is quantized already{f' ({method})'[:40] if isinstance(method, str) else ''}.",
+            "pajamas' own converter reads 16- and 32-bit weights.",
+            f"Name the original, which loses less. Or: {OTHER_CONVERTER}",
         )
     if "draft_vocab_size" in config:
-        raise _unsupported("the model is a draft for speculative decoding", "it is no model by itself")
+        raise _unsupported("The model is a draft for speculative decoding.", "It is no model by itself.")
     if "reranker" in name.lower() or "SequenceClassification" in architecture:
-        raise _unsupported("the model is a reranker", "pajamas' own converter knows models that generate or embed")
+        raise _unsupported("The model is a reranker.", "pajamas' own converter knows models that generate or embed.")
     found = family(config)
     found.headless = architecture.endswith("Model")
     found.prefix = "model." if architecture in _WITHOUT_PREFIX else ""
