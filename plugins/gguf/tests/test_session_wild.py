@@ -39,14 +39,14 @@ def test_going_back_behind_a_sliding_window_computes_it_anew(sliding, kept):
     long = tokens(1900)
     shorter = [*long[:kept], *tokens(9, seed=1)]
     alone, _ = answer(sliding, shorter, cache_prompt=False)
-    answer(sliding, long, cache_prompt=False)
+    answer(sliding, long)
 
     assert answer(sliding, shorter)[0] == alone
 
 
 def test_a_sliding_window_that_is_there_is_reused(sliding):
     long = tokens(1900)
-    answer(sliding, long, cache_prompt=False)
+    answer(sliding, long)
 
     assert answer(sliding, [*long[:1880], 5, 6])[1] == 1880
 
@@ -55,7 +55,7 @@ def test_going_back_in_a_restored_sliding_window_computes_it_anew(sliding, tmp_p
     long = tokens(100)
     shorter = [*long[:60], *tokens(9, seed=1)]
     alone, _ = answer(sliding, shorter, cache_prompt=False)
-    answered, _ = answer(sliding, long, cache_prompt=False)
+    answered, _ = answer(sliding, long)
     sliding.save_prompt_cache(tmp_path / "cache")
 
     sliding.load_prompt_cache(tmp_path / "cache")
