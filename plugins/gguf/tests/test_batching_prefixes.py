@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batching_requests import answer, prompt_of, request, together, tokens_of
+from batching_rules import answer, prompt_of, request, together, tokens_of
 from pajamas_gguf.batching.portions import worth_reusing
 
 SYSTEM = "<|im_start|>system\n" + "The cat and the dog live by the river. " * 40 + "<|im_end|>\n"

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
-import math
 import signal
 import threading
 
 import pytest
 
 from asked import STORY, request, tokens_of
+from batching_rules import LIMIT, BatchingRules, running, together
 from gpt_oss_model import make_gpt_oss
-from pajamas.errors import EngineError
 
-LIMIT = 120
 SCHEMA = {"type": "array", "items": {"type": "boolean"}, "minItems": 2, "maxItems": 2}
+
+
+@pytest.fixture(scope="module")
+def load_many(load):
+    return load
 
 
 @pytest.fixture(scope="module")
 def many(load):
     return load(max_sequences=8)
+
+
+class TestBatching(BatchingRules):
+    pass
 
 
 def prompt_of(number, words=0):
@@ -28,69 +35,6 @@ def prompt_of(number, words=0):
 
 def answer(session, prompt, **options):
     return tokens_of(session.generate(request(prompt, **{"ignore_eos": True, **options})))
-
-
-def running(session):
-    return len(session._lane.jobs)
-
-
-def together(count, run):
-    """What `run(number)` returns or raises, for each number, from as many threads that begin at once."""
-    found = [None] * count
-    ready = threading.Barrier(count)
-
-    def one(number):
-        ready.wait(LIMIT)
-        try:
-            found[number] = run(number)
-        except Exception as error:  # the test looks at it
-            found[number] = error
-
-    threads = [threading.Thread(target=one, args=(number,), daemon=True) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(LIMIT)
-    assert not any(thread.is_alive() for thread in threads), "a thread hangs"
-    return found
-
-
-@pytest.mark.parametrize("options", [{"exact": True}, {"temperature": 1.5, "seed": 5}], ids=["greedy", "seeded"])
-def test_exact_answers_are_those_of_solo_runs(load, many, options):
-    alone = load(max_sequences=1)
-    prompts = [prompt_of(number, words=number * 8) for number in range(8)]
-    wanted = [answer(alone, prompt, cache_prompt=False, **options) for prompt in prompts]
-
-    def run(number):
-        if number % 4 == 3:  # some that are computed together, beside them
-            answer(many, prompts[number], max_tokens=30)
-        return answer(many, prompts[number], **options)
-
-    assert together(8, run) == wanted
-
-
-def test_answers_that_are_computed_together_are_not_mixed_up(many):
-    """Short and long prompts and answers. (On a GPU a near-tie may fall the other way, later on.)"""
-    prompts = [prompt_of(number, words=(number % 3) * 50) for number in range(12)]
-    lengths = [3 + 4 * (number % 4) for number in range(12)]
-    wanted = [answer(many, prompt, cache_prompt=False) for prompt in prompts]
-    found = together(12, lambda number: answer(many, prompts[number], max_tokens=lengths[number]))
-
-    assert [len(tokens) for tokens in found] == lengths
-    assert [tokens[:3] for tokens in found] == [tokens[:3] for tokens in wanted]
-    assert running(many) == 0
-
-
-def test_answers_are_computed_in_common_steps_of_the_generator(many):
-    streams = [many.generate(request(prompt_of(number), max_tokens=40, ignore_eos=True)) for number in range(6)]
-    for stream in streams:
-        next(stream)
-    before = many._scheduler.steps
-    rest = [list(stream) for stream in streams]
-
-    assert [len(tokens_of(chunks)) for chunks in rest] == [39] * 6
-    assert many._scheduler.steps - before <= 42
-    assert all(job.number is None for job in many._lane.jobs)
 
 
 def test_each_request_has_its_own_sampler_schema_and_log_probabilities(many):
@@ -131,20 +75,6 @@ def test_log_probabilities_in_a_group_are_the_models_own(many):
         assert told == pytest.approx([rows[place][token] for place, token in enumerate(tokens_of(chunks))], abs=0.2)
 
 
-def test_closing_early_frees_the_place_at_once(many):
-    streams = [many.generate(request(prompt_of(number), max_tokens=2000, ignore_eos=True)) for number in range(8)]
-    for stream in streams:
-        next(stream)
-    assert running(many) == 8
-
-    for stream in streams[:5]:
-        stream.close()
-    assert running(many) == 3
-    del stream, streams
-    assert len(answer(many, prompt_of(3))) == 24
-    assert running(many) == 0
-
-
 def test_a_short_prompt_does_not_wait_for_a_long_one_and_an_answer_goes_on(load):
     session = load(context_length=4096, batch_size=64)
     scheduler = session._scheduler
@@ -170,22 +100,6 @@ def test_a_short_prompt_does_not_wait_for_a_long_one_and_an_answer_goes_on(load)
     assert steps["short"] - asked <= 6 < 15 <= steps["long"] - asked
     (job,) = [job for job in session._lane.jobs if job.chunks]
     assert len(job.chunks) >= 15  # one a step, beside the prompts
-
-
-def test_a_reader_who_does_not_come_back_holds_up_nobody(load):
-    session = load(max_sequences=2, context_length=1024)
-    open_ones = [
-        session.generate(request(prompt_of(number), max_tokens=200, ignore_eos=True, exact=number == 2))
-        for number in range(3)
-    ]
-    firsts = [next(stream) for stream in open_ones]
-    wanted = answer(session, prompt_of(2), max_tokens=200, exact=True)
-
-    assert len(answer(session, prompt_of(7))) == 24
-    for number, stream in enumerate(open_ones):
-        tokens = tokens_of([firsts[number], *stream])
-        assert len(tokens) == 200
-        assert number != 2 or tokens == wanted  # computed again, and exactly so
 
 
 def test_all_are_answered_though_there_is_room_for_few(load):
@@ -228,45 +142,6 @@ def test_what_cannot_be_computed_together_takes_turns(load):
     wanted = [answer(session, prompt_of(number)) for number in range(4)]
 
     assert together(4, lambda number: answer(session, prompt_of(number))) == wanted
-
-
-def test_closing_the_session_ends_all_answers(load):
-    session = load()
-    begun = threading.Barrier(9)
-
-    def run(number):
-        stream = session.generate(request(prompt_of(number), max_tokens=None, ignore_eos=True))
-        chunks = [next(stream)]
-        begun.wait(LIMIT)
-        return [*chunks, *stream][-1].finish_reason
-
-    closer = threading.Thread(target=lambda: (begun.wait(LIMIT), session.close()), daemon=True)
-    closer.start()
-    assert set(together(8, run)) == {"cancelled"}
-    closer.join(LIMIT)
-    assert not closer.is_alive()
-
-
-def test_a_row_that_cannot_be_sampled_fails_its_request_only(many):
-    impossible = dict.fromkeys(range(4096), -math.inf)
-    streams = [many.generate(request(prompt_of(n), max_tokens=24, ignore_eos=True)) for n in range(2)]
-    firsts = [next(stream) for stream in streams]
-
-    with pytest.raises(EngineError, match="No token"):
-        answer(many, prompt_of(0), logit_bias=impossible)
-    assert [len(tokens_of([firsts[n], *stream])) for n, stream in enumerate(streams)] == [24, 24]
-
-
-def test_one_more_than_may_wait_is_refused(load):
-    session = load(max_sequences=1)
-    session._scheduler._most_waiting = 2
-    open_one = session.generate(request(prompt_of(0)))
-    next(open_one)
-    found = together(6, lambda number: answer(session, prompt_of(number), max_tokens=100))
-
-    refused = [one for one in found if isinstance(one, EngineError)]
-    assert len(refused) >= 1 and all("max_sequences" in error.fix for error in refused)
-    assert [len(one) for one in found if not isinstance(one, EngineError)] == [100] * (6 - len(refused))
 
 
 def test_ctrl_c_in_one_thread_changes_no_other_answer(load):
