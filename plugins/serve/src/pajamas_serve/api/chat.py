@@ -19,6 +19,7 @@ from pajamas_serve.api.objects import DONE, chat_logprobs, frame, new_id, now, t
 from pajamas_serve.api.requests import ChatRequest
 from pajamas_serve.api.running import Answer, Job, collect, prepared, run_all, with_sampling
 from pajamas_serve.api.sampling import longest, refuse_stream_options, sampling, schema_of, stops
+from pajamas_serve.api.usage_so_far import UsageSoFar, usage_so_far
 from pajamas_serve.errors import BadParameter
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ async def chat(service: Service, call: Call) -> Reply:
     service.log_request(call, request, request.messages)
     answer = _Object(call, service.fingerprint(pool), with_logprobs=bool(request.logprobs))
     if request.stream:
-        options = request.stream_options
-        return Events(frames=_frames(service, call, pool, jobs, answer, bool(options and options.include_usage)))
+        usage = await usage_so_far(pool, request.stream_options, jobs[:1])
+        return Events(frames=_frames(service, call, pool, jobs, answer, usage))
     answers = await collect(service, call, pool, jobs)
     service.log_answers(call, answers)
     return Json(body=answer.whole(answers))
@@ -138,25 +139,27 @@ def _costs(answers: list[Answer]) -> dict[str, Any]:
 
 
 async def _frames(
-    service: Service, call: Call, pool: ModelPool, jobs: list[Job], answer: _Object, with_usage: bool
+    service: Service, call: Call, pool: ModelPool, jobs: list[Job], answer: _Object, usage: UsageSoFar
 ) -> AsyncGenerator[bytes, None]:
     answers = [Answer() for _ in jobs]
     begun: set[int] = set()
-    tail = ',"usage":null' if with_usage else ""
     async with aclosing(run_all(service, call, pool, jobs)) as stream:
         async for number, chunks in stream:
             parts = []
             if number not in begun:
                 begun.add(number)
                 # null, as where a tool call begins: nothing is said yet.
-                parts.append(answer.delta(number, {"role": "assistant", "content": None}, None, tail))
+                begin = {"role": "assistant", "content": None}
+                parts.append(answer.delta(number, begin, None, usage.tail(answers)))
             for chunk in joined(chunks):
-                parts += [answer.delta(number, delta, part, tail) for delta, part in _deltas(answers[number], chunk)]
+                deltas = _deltas(answers[number], chunk)
                 answers[number].add(chunk)
+                tail = usage.tail(answers)
+                parts += [answer.delta(number, delta, part, tail) for delta, part in deltas]
             if parts:
                 yield b"".join(parts)
     service.log_answers(call, answers)
-    if with_usage:
+    if usage.at_end:
         yield answer.last(answers)
     yield DONE
 

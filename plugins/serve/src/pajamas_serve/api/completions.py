@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from pajamas_serve.api.prompt_scores import TokenScore, score_prompt
 from pajamas_serve.api.requests import CompletionRequest
 from pajamas_serve.api.running import Answer, Job, check_text, collect, prepared, run_all
 from pajamas_serve.api.sampling import longest, refuse_stream_options, sampling, schema_of, stops
+from pajamas_serve.api.usage_so_far import UsageSoFar, usage_so_far
 from pajamas_serve.errors import BadParameter, PromptTooLong
 
 if TYPE_CHECKING:
@@ -68,7 +70,8 @@ async def completions(service: Service, call: Call) -> Reply:
         jobs = []
     answer = _Object(call, service.fingerprint(pool), request, echoes, n)
     if request.stream:
-        return Events(frames=_frames(service, call, pool, jobs, answer, len(prompts) * n))
+        usage = await usage_so_far(pool, request.stream_options, jobs[::n])
+        return Events(frames=_frames(service, call, pool, jobs, answer, usage, len(prompts) * n))
     answers = (
         await collect(service, call, pool, jobs) if jobs else [Answer(finish_reason="length") for _ in echoes or ()]
     )
@@ -151,10 +154,10 @@ class _Object:
             "id": new_id("cmpl-"), "object": "text_completion", "created": now(), "model": call.model,
             "system_fingerprint": fingerprint,
         }  # fmt: skip
+        self._frame_head = json.dumps(self._head, separators=(",", ":"))[:-1]
         self._count = request.logprobs
         self._echoes = echoes
         self._n = n
-        self.with_usage = bool(request.stream_options and request.stream_options.include_usage)
         self._writers: dict[int, CompletionLogprobs] = {}
 
     def whole(self, answers: list[Answer]) -> dict[str, Any]:
@@ -165,18 +168,18 @@ class _Object:
             choices.append(self._choice(number, "".join(part[0] for part in parts), _added(logprobs), answer))
         return {**self._head, "choices": choices, **self._costs(answers)}
 
-    def first(self, number: int) -> bytes:
+    def first(self, number: int, tail: str) -> bytes:
         """The echo, as the first part of a stream; nothing where none was asked for."""
         text, logprobs = self._echo(number)
-        return self._frame(number, text, logprobs, None) if self._echoes is not None else b""
+        return self._frame(number, text, logprobs, None, tail) if self._echoes is not None else b""
 
-    def part(self, number: int, chunk: Chunk) -> bytes:
+    def part(self, number: int, chunk: Chunk, tail: str) -> bytes:
         logprobs = self._logprobs(number, chunk.logprobs) if chunk.logprobs else None
-        return self._frame(number, chunk.text, logprobs, chunk.finish_reason)
+        return self._frame(number, chunk.text, logprobs, chunk.finish_reason, tail)
 
-    def end(self, number: int) -> bytes:
+    def end(self, number: int, tail: str) -> bytes:
         """Of an answer of no tokens."""
-        return self._frame(number, "", None, "length")
+        return self._frame(number, "", None, "length", tail)
 
     def last(self, answers: list[Answer]) -> bytes:
         return frame({**self._head, "choices": [], **self._costs(answers)})
@@ -205,10 +208,11 @@ class _Object:
     def _choice(self, number: int, text: str, logprobs: Any, answer: Answer) -> dict[str, Any]:
         return {"text": text, "index": number, "logprobs": logprobs, "finish_reason": answer.finish_reason}
 
-    def _frame(self, number: int, text: str, logprobs: Any, reason: str | None) -> bytes:
+    def _frame(self, number: int, text: str, logprobs: Any, reason: str | None, tail: str) -> bytes:
+        """One part of a stream. Its head never changes, and is not encoded again."""
         choice = {"text": text, "index": number, "logprobs": logprobs, "finish_reason": reason}
-        usage = {"usage": None} if self.with_usage else {}
-        return frame({**self._head, "choices": [choice], **usage})
+        text = f'data: {self._frame_head},"choices":[{json.dumps(choice, separators=(",", ":"))}]{tail}}}\n\n'
+        return text.encode()
 
 
 def _added(parts: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -220,24 +224,27 @@ def _added(parts: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 async def _frames(
-    service: Service, call: Call, pool: ModelPool, jobs: list[Job], answer: _Object, count: int
+    service: Service, call: Call, pool: ModelPool, jobs: list[Job], answer: _Object, usage: UsageSoFar, count: int
 ) -> AsyncGenerator[bytes, None]:
     answers = [Answer() for _ in range(count)]
     begun: set[int] = set()
     if not jobs:
-        yield b"".join(answer.first(number) + answer.end(number) for number in range(count))
+        tail = usage.tail(answers)
+        yield b"".join(answer.first(number, tail) + answer.end(number, tail) for number in range(count))
     else:
         async with aclosing(run_all(service, call, pool, jobs)) as stream:
             async for number, chunks in stream:
-                echoed = b"" if number in begun else answer.first(number)
+                echoed = b"" if number in begun else answer.first(number, usage.tail(answers))
                 begun.add(number)
-                for chunk in chunks:
+                parts = []
+                for chunk in joined(chunks):
                     answers[number].add(chunk)
-                parts = [answer.part(number, chunk) for chunk in joined(chunks) if _speaks(chunk)]
+                    if _speaks(chunk):
+                        parts.append(answer.part(number, chunk, usage.tail(answers)))
                 if data := b"".join([echoed, *parts]):
                     yield data
     service.log_answers(call, answers)
-    if answer.with_usage:
+    if usage.at_end:
         yield answer.last(answers)
     yield DONE
 

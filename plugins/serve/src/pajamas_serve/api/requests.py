@@ -34,6 +34,8 @@ class Strict(BaseModel):
 
 class StreamOptions(Strict):
     include_usage: bool | None = None
+    continuous_usage_stats: bool | None = None
+    """vLLM's: the usage so far with every part."""
     include_obfuscation: Off | None = None
     """Padding against eavesdroppers that measure lengths; only "off" is offered."""
 
