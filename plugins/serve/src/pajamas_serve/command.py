@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 KEY_VARIABLE = "PAJAMAS_API_KEY"
 _MIB = 2**20
+_LOADING = (
+    "context_length", "threads", "gpu_layers", "kv_type", "tensor_parallel", "pipeline_parallel", "distributed",
+)  # fmt: skip
+"""Options that are passed on to each session."""
 
 
 @click.command()
@@ -68,6 +72,14 @@ _MIB = 2**20
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of each worker.")
 @click.option("--gpu-layers", type=click.IntRange(min=0), metavar="N", help="Layers on the GPU.")
 @click.option("--kv-type", metavar="TYPE", help="Type of the KV cache: f16, q8_0, ...")
+@click.option("--tensor-parallel", type=click.IntRange(min=1), metavar="N", help="GPUs that share each layer (vLLM).")
+@click.option(
+    "--pipeline-parallel",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Groups of GPUs that the layers are dealt to (vLLM).",
+)
+@click.option("--distributed", metavar="HOW", help="ray: on the machines of a Ray cluster (vLLM).")
 @click.option("--python", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Python of the environment that the workers run in.")  # fmt: skip
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True,
@@ -127,7 +139,7 @@ def server_settings(options: dict[str, Any]) -> ServerSettings:
     from pajamas_serve.settings import PoolSettings, ServerSettings
 
     models = model_specs(options["models"], options["pins"])
-    load = {name: options[name] for name in ("context_length", "threads", "gpu_layers", "kv_type")}
+    load = {name: options[name] for name in _LOADING}
     limit = options["memory_limit"]
     pool = PoolSettings(
         options=LoadOptions(**load),
