@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pajamas.errors import EngineError, UsageError
+from pajamas.errors import EngineError
+from pajamas.sampling_ranges import check_ranges
 from pajamas_gguf.session.chain import Candidates, Chain
 from pajamas_gguf.session.penalties import Penalties
 from pajamas_gguf.session.shortlist import shortlist
@@ -41,7 +42,7 @@ class Sampler:
         forbidden: Iterable[int] = (),
         grammar: Grammar | None = None,
     ) -> None:
-        check(sampling, vocabulary_size)
+        check_ranges(sampling, vocabulary_size)
         bias = dict(sampling.logit_bias) | dict.fromkeys(forbidden, -np.inf)
         self._bias_ids = np.fromiter(bias, np.intp, len(bias))
         self._bias = np.fromiter(bias.values(), np.float32, len(bias))
@@ -120,31 +121,3 @@ class Sampler:
             self._penalties.accept(token)
         if self._grammar:
             self._grammar.accept(token)
-
-
-def check(sampling: Sampling, vocabulary_size: int) -> None:
-    """Refuse numbers that make no sense.
-
-    Raises:
-        UsageError: an option out of its range, or a bias for a token that does not exist.
-    """
-    ranges: tuple[tuple[str, float | None, float, float], ...] = (
-        ("temperature", sampling.temperature, 0, np.inf),
-        ("top-k", sampling.top_k, 0, 2**31 - 1),
-        ("top-p", sampling.top_p, 0, 1),
-        ("min-p", sampling.min_p, 0, 1),
-        ("typical-p", sampling.typical_p, 0, 1),
-        ("repetition penalty", sampling.repetition_penalty, 1e-6, 1e6),
-        ("presence penalty", sampling.presence_penalty, -1e6, 1e6),
-        ("frequency penalty", sampling.frequency_penalty, -1e6, 1e6),
-    )
-    for name, value, low, high in ranges:
-        if value is not None and not (low <= value <= high and np.isfinite(value)):
-            raise UsageError(f"{name} {value} makes no sense.", f"It must be from {low:g} to {high:g}.", "")
-    for token, bias in sampling.logit_bias.items():
-        if not 0 <= token < vocabulary_size:
-            raise UsageError(
-                f"There is a logit bias for token {token}.", f"The vocabulary has {vocabulary_size:,} tokens.", ""
-            )
-        if np.isnan(bias) or bias == np.inf:
-            raise UsageError(f"Logit bias {bias} for token {token} makes no sense.", "It must be a number or -inf.", "")

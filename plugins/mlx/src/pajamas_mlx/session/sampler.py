@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pajamas.errors import EngineError, UsageError
+from pajamas.errors import EngineError
+from pajamas.sampling_ranges import check_ranges
 from pajamas_mlx.session.penalties import Penalties
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Sampler:
         forbidden: Iterable[int] = (),
         mask: JSONMask | None = None,
     ) -> None:
-        _check(sampling, vocabulary_size)
+        check_ranges(sampling, vocabulary_size)
         bias = dict(sampling.logit_bias) | dict.fromkeys(forbidden, -math.inf)
         self._bias_ids = np.fromiter(bias, np.intp, len(bias))
         self._bias = np.fromiter(bias.values(), np.float32, len(bias))
@@ -127,25 +128,3 @@ def ranked(values: NDArray[np.float32], count: int) -> NDArray[np.intp]:
     else:
         found = np.arange(len(values))
     return found[np.lexsort((found, -values[found]))][:count]
-
-
-def _check(sampling: Sampling, vocabulary_size: int) -> None:
-    ranges: tuple[tuple[str, float | None, float, float], ...] = (
-        ("temperature", sampling.temperature, 0, math.inf),
-        ("top-k", sampling.top_k, 0, 2**31 - 1),
-        ("top-p", sampling.top_p, 0, 1),
-        ("min-p", sampling.min_p, 0, 1),
-        ("repetition penalty", sampling.repetition_penalty, 1e-6, 1e6),
-        ("presence penalty", sampling.presence_penalty, -1e6, 1e6),
-        ("frequency penalty", sampling.frequency_penalty, -1e6, 1e6),
-    )
-    for name, value, low, high in ranges:
-        if value is not None and not (low <= value <= high and math.isfinite(value)):
-            raise UsageError(f"{name} {value} makes no sense.", f"It must be from {low:g} to {high:g}.", "")
-    for token, bias in sampling.logit_bias.items():
-        if not 0 <= token < vocabulary_size:
-            raise UsageError(
-                f"There is a logit bias for token {token}.", f"The vocabulary has {vocabulary_size:,}.", ""
-            )
-        if math.isnan(bias) or bias == math.inf:
-            raise UsageError(f"Logit bias {bias} for token {token}.", "It must be a number or -inf.", "")
