@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 
 from pajamas.operations.generation import join, stream
 from pajamas.plugins import PluginHost
@@ -51,6 +52,18 @@ def test_they_are_looked_for_in_the_answer_alone(host, text, reasoning, answered
     assert found.usage.prompt_tokens == len(text) + 1
     assert found.usage.completion_tokens == len(found.token_ids)
     assert session.closed
+
+
+def test_what_came_from_a_cache_is_told_though_the_last_chunk_is_not_read(host):
+    class Remembering(Thinker):
+        def _answer(self, request, tokens, limit):
+            first, *rest = super()._answer(request, tokens, limit)
+            yield evolve(first, cached_tokens=7)
+            yield from rest
+
+    found = answer(Remembering(1000), host, "one STOP two", stop=("STOP",))
+
+    assert (found.text, found.usage.cached_tokens) == ("one ", 7)
 
 
 def test_what_comes_after_is_not_computed(host):

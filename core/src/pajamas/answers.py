@@ -75,6 +75,8 @@ class Chunk:
     """What a thinking model thought. Filled by core's parser."""
     tool_calls: tuple[ToolCall, ...] = ()
     """Filled by core's parser."""
+    cached_tokens: int = 0
+    """On the first chunk only, for those who do not read to the last: as `Usage.cached_tokens`."""
     logprobs: tuple[TokenLogprob, ...] = ()
     """One a token of `token_ids`, where `GenerateRequest.logprobs` asks for them."""
     finish_reason: FinishReason | None = None

@@ -121,6 +121,12 @@ def test_a_stop_text_ends_the_answer_and_not_the_reasoning(client):
     assert (plain.message.content, plain.finish_reason) == ("2 + 2 ", "stop")
 
 
+def test_a_stop_text_does_not_hide_what_came_from_the_cache(client):
+    usages = [ask(client, stop="= 4").usage for _ in range(2)]
+    assert usages[1].prompt_tokens_details.cached_tokens > usages[1].prompt_tokens // 2
+    assert usages[0].completion_tokens == usages[1].completion_tokens
+
+
 def test_log_probabilities_belong_to_the_tokens(client):
     entries = ask(client, logprobs=True, top_logprobs=3, reasoning_effort="none").choices[0].logprobs.content
     assert all(len(entry.top_logprobs) == 3 and entry.logprob <= 0 for entry in entries)

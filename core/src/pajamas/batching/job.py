@@ -149,7 +149,8 @@ class BatchedJob(Generic[SequenceT]):
         self._last = time.perf_counter()
         self._first = self._first or self._last
         piece = self._text.feed(self._vocabulary.piece(token))
-        self.chunks.append(Chunk(text=piece, token_ids=(token,), logprobs=logprobs))
+        cached = self._cached or 0 if self.count == 1 else 0
+        self.chunks.append(Chunk(text=piece, token_ids=(token,), cached_tokens=cached, logprobs=logprobs))
         if self._text.stopped:
             self.end("stop")
         elif self.count == self.limit:

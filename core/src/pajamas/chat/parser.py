@@ -117,6 +117,7 @@ class ChunkParser:
                 token_ids=raw.token_ids,
                 reasoning=first.reasoning,
                 tool_calls=first.tool_calls,
+                cached_tokens=raw.cached_tokens,
                 logprobs=raw.logprobs,
             )
         ]

@@ -22,13 +22,13 @@ class StopReader:
     Args:
         stop: the stop strings.
         prompt_tokens: for the usage of an answer that was stopped, which the backend then does not give; its times are
-            measured here, and tokens that came from a cache are not told.
+            measured here.
     """
 
     def __init__(self, stop: tuple[str, ...], prompt_tokens: int) -> None:
         self._text = StreamText(stop)
         self._prompt_tokens = prompt_tokens
-        self._made = 0
+        self._cached = self._made = 0
         self._began = time.perf_counter()
         self._first: float | None = None
 
@@ -37,6 +37,7 @@ class StopReader:
         return self._text.stopped
 
     def feed(self, chunk: Chunk) -> Chunk:
+        self._cached += chunk.cached_tokens
         self._made += len(chunk.token_ids)
         if self._first is None and self._made:
             self._first = time.perf_counter()
@@ -54,6 +55,7 @@ class StopReader:
         return Usage(
             prompt_tokens=self._prompt_tokens,
             completion_tokens=self._made,
+            cached_tokens=self._cached,
             prompt_seconds=first - self._began,
             generation_seconds=now - first,
             time_to_first_token=first - self._began,
