@@ -19,7 +19,9 @@ from pajamas.environments import record
 from pajamas.environments.sources import pip_arguments
 from pajamas.errors import DownloadError, EngineError, EngineMissing, UsageError
 from pajamas.operations.doctor import diagnose
+from pajamas.operations.environment_checks import check
 from pajamas.operations.environments import create_environment, list_environments, remove_environment
+from pajamas.operations.plugin_list import list_plugins
 from plugin_dists import write_dist
 
 PIP = ("--no-deps",)
@@ -97,6 +99,12 @@ def listed(name="kiln"):
     return found
 
 
+def checked():
+    """What doctor says of it."""
+    (found,) = check([plugin for plugin in list_plugins() if plugin.name == "clay"])
+    return found
+
+
 def pots(world):
     return [path for path in (world.folder / "environments/kiln").iterdir() if path.is_dir()]
 
@@ -157,24 +165,24 @@ class TestMade:
         path.write_text(whole.replace('"kiln-engine==1.0"', '"kiln-engine==0.9"'))
         try:
             found = listed()
-            (check,) = [item for item in diagnose() if item.subject == "environment kiln"]
+            said = checked()
         finally:
             path.write_text(whole)
 
         assert found.state == "outdated"
         assert "was made from kiln-engine==0.9 kiln-glaze, and clay asks for kiln-engine==1.0" in found.finding
-        assert check.state == "problem" and check.finding == "it has kiln-engine 1.0, and kiln-engine==0.9 is asked for"
+        assert said.state == "problem" and said.finding == "it has kiln-engine 1.0, and kiln-engine==0.9 is asked for"
 
     def test_an_engine_that_is_gone_is_found_by_doctor(self, here):
         (module,) = (here.folder / "environments/kiln").glob("*/lib/*/site-packages/kiln_engine.py")
         module.rename(module.with_suffix(".gone"))
         try:
-            (check,) = [item for item in diagnose() if item.subject == "environment kiln"]
+            said = checked()
         finally:
             module.with_suffix(".gone").rename(module)
 
-        assert (check.state, check.fix) == ("problem", "pajamas env create kiln --force")
-        assert "No module named 'kiln_engine'" in check.finding
+        assert (said.state, said.fix) == ("problem", "pajamas env create kiln --force")
+        assert "No module named 'kiln_engine'" in said.finding
 
     def test_a_failed_replacement_leaves_it_whole(self, here):
         before = record.read("kiln")
@@ -190,11 +198,11 @@ class TestMade:
 def test_without_it_the_error_says_how_to_make_it(world):
     with pytest.raises(EngineMissing) as caught:
         pajamas.Runtime(clay_artifact(world.folder))
-    (check,) = [item for item in diagnose() if item.subject == "backend clay"]
+    (said,) = [item for item in diagnose() if item.subject == "backend clay"]
 
     assert caught.value.fix == "pajamas env create kiln"
     assert caught.value.why == "kiln-engine is not installed, and its environment 'kiln' is not made"
-    assert (check.state, check.fix) == ("note", "pajamas env create kiln")
+    assert (said.state, said.fix) == ("note", "pajamas env create kiln")
     assert (listed().state, listed().record) == ("missing", None)
 
 
@@ -231,7 +239,7 @@ def test_killed_in_the_middle_nothing_looks_whole(world):
     assert record.read("kiln") is None
     assert listed().state == "missing"
     remove_environment("kiln")
-    assert list((world.folder / "environments").iterdir()) == []
+    assert [path.name for path in (world.folder / "environments").iterdir()] == ["kiln.lock"]
 
 
 def test_one_of_an_uninstalled_plugin_can_be_removed(world):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import uuid
@@ -99,8 +100,7 @@ def remove(name: str) -> None:
     home = record.folder_of(name)
     with held(name):
         (home / record.FILE_NAME).unlink(missing_ok=True)  # from here on there is none
-        sweep(name)
-    shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def sweep(name: str) -> None:
@@ -119,7 +119,7 @@ def held(name: str) -> Iterator[None]:
     home = record.folder_of(name)
     try:
         home.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(home / record.LOCK_NAME, timeout=0)
+        lock = FileLock(f"{home}.lock", timeout=0)
         lock.acquire()
     except Timeout:
         raise UsageError(
@@ -132,7 +132,9 @@ def held(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise NotEnoughDisk(f"{home} cannot be written to.", str(error), "Free some space.") from error
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise NotEnoughDisk(f"The disk of {home} became full.", str(error), "Free some space.") from error
     finally:
         lock.release()
 

@@ -21,7 +21,8 @@ def placed(info: BackendInfo) -> BackendInfo:
     found = find(environment)
     if found is None:
         reason = f"{info.unavailable}, and its environment {environment.name!r} is not made"
-        return evolve(info, unavailable=reason, fix=create_command(environment))
+        create = create_command(environment)
+        return evolve(info, unavailable=reason, fix=info.fix if create in info.fix else create)
     if found.problem is not None:
         return evolve(info, unavailable=found.problem, fix=create_command(environment))
     return evolve(

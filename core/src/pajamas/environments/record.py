@@ -2,8 +2,8 @@
 
     environments/vllm/environment.json    the record
     environments/vllm/3f1c9a72/           the virtual environment that it names
-    environments/vllm/lock                held while one is made or removed
     environments/vllm/pip.log             what pip said, the last time
+    environments/vllm.lock                held while one is made or removed
 
 A new one is made beside the old one, which serves until the record is replaced.
 """
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 FOLDER_VARIABLE = "PAJAMAS_ENVIRONMENTS"
 FILE_NAME = "environment.json"
-LOCK_NAME = "lock"
 LOG_NAME = "pip.log"
 
 
