@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import docblocks
 import pytest
 from docsite import ROOT
 
-from cliprogram import environment
+from cliprogram import environment, move_into
 from pajamas.entry_points import DISABLE_VARIABLE
 
 PAGES = sorted((ROOT / "docs").glob("*.md")) + sorted((ROOT / "docs").glob("[!e]*/*.md"))
@@ -19,14 +17,7 @@ def folder(tmp_path, monkeypatch):
     """An empty folder to run a page's blocks in, with a home of its own beside it."""
     folder = tmp_path / "work"
     folder.mkdir()
-    clean = environment(tmp_path / "home", COLUMNS="100")
-    for name in set(os.environ) - set(clean):
-        monkeypatch.delenv(name)
-    for name, value in clean.items():
-        monkeypatch.setenv(name, value)
-    # It reads the environment once, when it is imported, and an earlier test may have done that.
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.chdir(folder)
+    move_into(environment(tmp_path / "home", COLUMNS="100"), folder, monkeypatch)
     return folder
 
 

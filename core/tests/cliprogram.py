@@ -66,14 +66,19 @@ def run_here(*arguments, home, script="pajamas", stdin=None, **variables):
     no matter how a process begins and ends."""
     wanted = environment(home, **variables)
     with pytest.MonkeyPatch.context() as patch:
-        for name in set(os.environ) - set(wanted):
-            patch.delenv(name)
-        for name, value in wanted.items():
-            patch.setenv(name, value)
-        # It reads the environment once, when it is imported, and an earlier test may have done that.
-        patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-        patch.chdir(home)
+        move_into(wanted, home, patch)
         return here([script, *map(str, arguments)], stdin)
+
+
+def move_into(wanted, folder, patch):
+    """Have this process in a folder and with an environment as of `environment`, until the patch ends."""
+    for name in set(os.environ) - set(wanted):
+        patch.delenv(name)
+    for name, value in wanted.items():
+        patch.setenv(name, value)
+    # It reads the environment once, when it is imported, and an earlier test may have done that.
+    patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    patch.chdir(folder)
 
 
 def here(words, stdin=None):

@@ -2,6 +2,7 @@ import random
 
 import pytest
 
+from gguf_files import read
 from pajamas.errors import ModelFileError
 from pajamas.gguf_header import GGML_TYPES, GGUFTensor, read_header
 from pajamas.modelfiles import LocalFiles
@@ -24,21 +25,11 @@ def small(gguf):
     )
 
 
-def _read(path):
-    return read_header(LocalFiles(path), path.name)
-
-
-def _write(tmp_path, content):
-    path = tmp_path / "x.gguf"
-    path.write_bytes(content)
-    return path
-
-
 @pytest.mark.parametrize("version", [2, 3])
 def test_values_and_tensors(tmp_path, small, version):
     small.version = version
 
-    header = _read(small.write(tmp_path / "x.gguf"))
+    header = read(small.write(tmp_path / "x.gguf"))
 
     assert header.version == version
     assert dict(header.metadata) == {
@@ -62,7 +53,7 @@ def test_agrees_with_gguf_py_on_a_real_file(shared):
     path = shared / "vocab" / "ggml-vocab-llama-spm.gguf"
     reader = library.GGUFReader(path)
 
-    header = _read(path)
+    header = read(path)
 
     fields = {key: field for key, field in reader.fields.items() if not key.startswith("GGUF.")}
     assert header.metadata.keys() == fields.keys()
@@ -71,7 +62,7 @@ def test_agrees_with_gguf_py_on_a_real_file(shared):
 
 
 def test_large_real_vocabulary(shared):
-    metadata = _read(shared / "vocab" / "ggml-vocab-qwen2.gguf").metadata
+    metadata = read(shared / "vocab" / "ggml-vocab-qwen2.gguf").metadata
 
     tokens, merges = metadata["tokenizer.ggml.tokens"], metadata["tokenizer.ggml.merges"]
     assert (len(tokens), len(merges)) == (151936, 151387)
@@ -168,18 +159,18 @@ def test_flipped_bits_give_a_sound_header_or_the_error(tmp_path, small):
 @pytest.mark.parametrize("alignment", [0, 3, 48, (1 << 32) - 1])
 def test_alignment_that_is_no_power_of_two(tmp_path, gguf, alignment):
     with pytest.raises(ModelFileError, match="power of two"):
-        _read(gguf().set("general.alignment", alignment).tensor("w", (4,)).write(tmp_path / "x.gguf"))
+        read(gguf().set("general.alignment", alignment).tensor("w", (4,)).write(tmp_path / "x.gguf"))
 
 
 def test_alignment_is_a_number_of_32_bits(tmp_path, gguf):
     with pytest.raises(ModelFileError, match="alignment"):
-        _read(gguf().set("general.alignment", "32").write(tmp_path / "x.gguf"))
+        read(gguf().set("general.alignment", "32").write(tmp_path / "x.gguf"))
 
 
 def test_alignment_is_kept(tmp_path, gguf):
     builder = gguf(alignment=256).set("general.alignment", 256).tensor("a", (1,)).tensor("b", (1,))
 
-    header = _read(builder.write(tmp_path / "x.gguf"))
+    header = read(builder.write(tmp_path / "x.gguf"))
 
     assert header.data_offset % 256 == 0
     assert header.tensors[1].offset - header.tensors[0].offset == 256
@@ -187,13 +178,13 @@ def test_alignment_is_kept(tmp_path, gguf):
 
 def test_key_that_is_there_twice(tmp_path, gguf):
     with pytest.raises(ModelFileError, match="there twice"):
-        _read(gguf().set("k", 1).set("k", 2).write(tmp_path / "x.gguf"))
+        read(gguf().set("k", 1).set("k", 2).write(tmp_path / "x.gguf"))
 
 
 def test_text_that_is_not_utf_8_is_kept_readable(tmp_path, gguf):
     builder = gguf().raw("k", 8, gguf.text(b"a\xffb"))
 
-    assert _read(builder.write(tmp_path / "x.gguf")).metadata["k"] == "a�b"
+    assert read(builder.write(tmp_path / "x.gguf")).metadata["k"] == "a�b"
 
 
 def test_missing_file(tmp_path):

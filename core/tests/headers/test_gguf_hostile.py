@@ -7,19 +7,8 @@ import tracemalloc
 
 import pytest
 
+from gguf_files import read, write
 from pajamas.errors import ModelFileError
-from pajamas.gguf_header import read_header
-from pajamas.modelfiles import LocalFiles
-
-
-def _read(path):
-    return read_header(LocalFiles(path), path.name)
-
-
-def _write(tmp_path, content):
-    path = tmp_path / "x.gguf"
-    path.write_bytes(content)
-    return path
 
 
 def _counts(tensors, keys, version=3, magic=b"GGUF"):
@@ -52,7 +41,7 @@ def test_hostile_beginnings(tmp_path, content):
     tracemalloc.start()
     try:
         with pytest.raises(ModelFileError):
-            _read(_write(tmp_path, content))
+            read(write(tmp_path, content))
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
@@ -60,27 +49,27 @@ def test_hostile_beginnings(tmp_path, content):
 
 def test_big_endian_is_refused_by_name(tmp_path):
     with pytest.raises(ModelFileError, match="big-endian"):
-        _read(_write(tmp_path, HOSTILE["big-endian"]))
+        read(write(tmp_path, HOSTILE["big-endian"]))
 
 
 @pytest.mark.parametrize(
     ("kind", "count"), [(0, 1 << 40), (4, 1 << 36), (8, 1 << 35), (8, 3 << 20)], ids=["u8", "u32", "texts", "zeros"]
 )
 def test_sparse_file_cannot_make_a_large_allocation(tmp_path, kind, count):
-    path = _write(tmp_path, _counts(0, 1) + struct.pack("<Q1sIIQ", 1, b"k", 9, kind, count))
+    path = write(tmp_path, _counts(0, 1) + struct.pack("<Q1sIIQ", 1, b"k", 9, kind, count))
     with path.open("r+b") as stream:
         stream.truncate(1 << 41)
 
     if count == 3 << 20:  # a long array of empty texts is sound, and bounded
-        assert len(_read(path).metadata["k"]) == count
+        assert len(read(path).metadata["k"]) == count
     else:
         with pytest.raises(ModelFileError, match="claims an array"):
-            _read(path)
+            read(path)
 
 
 def test_header_larger_than_any_real_one_is_refused(tmp_path):
     size = 15 << 20
-    path = _write(tmp_path, _counts(0, 9))
+    path = write(tmp_path, _counts(0, 9))
     with path.open("r+b") as stream:
         stream.seek(0, 2)
         for number in range(9):  # each is allowed, together they are not
@@ -89,7 +78,7 @@ def test_header_larger_than_any_real_one_is_refused(tmp_path):
         stream.truncate()
 
     with pytest.raises(ModelFileError, match="larger than"):
-        _read(path)
+        read(path)
 
 
 def _info(name=b"w", shape=(4,), kind=0, offset=0):
@@ -123,10 +112,10 @@ def test_hostile_tensors(tmp_path, tensors):
     content = _counts(len(tensors), 0) + b"".join(tensors) + bytes(4096)
 
     with pytest.raises(ModelFileError):
-        _read(_write(tmp_path, content))
+        read(write(tmp_path, content))
 
 
 def test_sound_tensors_of_the_same_making_are_read(tmp_path):
     content = _counts(2, 0) + _info() + _info(name=b"v", offset=32) + bytes(4096)
 
-    assert len(_read(_write(tmp_path, content)).tensors) == 2
+    assert len(read(write(tmp_path, content)).tensors) == 2
