@@ -5,7 +5,8 @@
 So many clients ask one after the other. Half of what they ask has a seed, and must be the very answer that the server
 gave when it had nothing else to do; the other half comes with log-probabilities, and its tokens must be its text and as
 many as its usage says. Meanwhile some clients vanish in the middle of an answer or while they wait, some read slowly,
-some send garbage, and workers are killed (SIGKILL) or stopped (SIGSTOP). Afterwards the server must answer, its metrics
+some send garbage, some ask for the models that --also adds, which with a small --memory-limit have to make room for
+each other, and workers are killed (SIGKILL) or stopped (SIGSTOP). Afterwards the server must answer, its metrics
 must be what the clients have counted, and it and its workers must have no more memory, files, threads and processes
 than before. What is not known here is passed on to `pajamas serve`.
 """
@@ -140,6 +141,22 @@ class Load:
             except (OSError, asyncio.IncompleteReadError) as error:
                 self.seen[f"LOST: {type(error).__name__}"] += 1
 
+    async def swap(self, until: float, model: str) -> None:
+        """One that asks for another model now and then."""
+        while time.monotonic() < until:
+            await asyncio.sleep(random.uniform(0, 4))
+            prompt = " ".join(random.choices(WORDS, k=8))
+            try:
+                status, body = await self.ask(model=model, prompt=prompt, logprobs=0)
+            except (OSError, asyncio.IncompleteReadError) as error:
+                self.seen[f"LOST: {type(error).__name__}"] += 1
+                continue
+            events = events_of(body)
+            ended = status == 200 and not any("error" in event for event in events)
+            self.statuses["200" if ended else "500" if status == 200 else str(status)] += 1
+            good = ended and self.is_consistent(events) and is_whole(events, body)
+            self.seen["WRONG" if ended and not good else f"other model: {'whole' if good else status}"] += 1
+
     async def dawdle(self, until: float) -> None:
         """One that asks, and reads a few bytes at a time."""
         while time.monotonic() < until:
@@ -260,6 +277,7 @@ async def measure(load: Load, server: psutil.Process, options: argparse.Namespac
     await asyncio.gather(
         *(load.client(until) for _ in range(options.streams)),
         *(one(until) for one in faulty),
+        *(load.swap(until, model.partition("=")[0]) for model in options.also),
         trouble(server, until, options.kill_every, signal.SIGKILL, "workers killed", load.seen),
         trouble(server, until, options.hang_every, signal.SIGSTOP, "workers stopped", load.seen),
     )
@@ -295,10 +313,12 @@ def main() -> int:
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--kill-every", type=float, default=0.0, metavar="SECONDS")
     parser.add_argument("--hang-every", type=float, default=0.0, metavar="SECONDS")
+    parser.add_argument("--also", action="append", default=[], metavar="NAME=MODEL")
     parser.add_argument("--log", help="file for the server's log")
     options, more = parser.parse_known_args()
     command = [sys.executable, "-c", "from pajamas.cli.main import main; main()", "serve", "--port", "0"]
-    process = subprocess.Popen([*command, "--model", options.model, *more], stderr=subprocess.PIPE, text=True)
+    models = [argument for model in (options.model, *options.also) for argument in ("--model", model)]
+    process = subprocess.Popen([*command, *models, *more], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     lines, port = [], None
     for line in process.stderr:
