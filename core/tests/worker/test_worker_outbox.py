@@ -102,6 +102,7 @@ CHUNKS = st.builds(
     text=st.text(max_size=5),
     token_ids=st.lists(st.integers(0, 2**20), max_size=3).map(tuple),
     reasoning=st.sampled_from(["", "so"]),
+    cached_tokens=st.sampled_from([0, 5]),
     tool_calls=st.sampled_from([(), (ToolCall(id="a", name="f", arguments="{}"),)]),
     logprobs=st.sampled_from([(), (LOGPROB, LOGPROB)]),
     finish_reason=st.sampled_from([None, "stop"]),

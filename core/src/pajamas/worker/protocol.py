@@ -183,6 +183,8 @@ def encode_chunk(id: int, chunk: Chunk) -> bytes:
         value["text"] = chunk.text
     if chunk.token_ids:
         value["token_ids"] = chunk.token_ids
+    if chunk.cached_tokens:
+        value["cached_tokens"] = chunk.cached_tokens
     if chunk.logprobs:
         value["logprobs"] = [_logprob_to_json(entry) for entry in chunk.logprobs]
     if chunk.reasoning or chunk.tool_calls or chunk.finish_reason is not None or chunk.usage is not None:
