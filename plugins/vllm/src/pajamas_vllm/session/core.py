@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from typing import TYPE_CHECKING, Any
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pajamas.errors import EngineCrashed, EngineError, PajamasError, UsageError
 from pajamas_vllm import engine
@@ -14,7 +17,10 @@ from pajamas_vllm.session.startup import start
 if TYPE_CHECKING:
     from pajamas_vllm.session.parameters import Parameters
 
-_STOP_SECONDS = 5.0
+T = TypeVar("T")
+
+_STOP_SECONDS = 2.0
+"""For what is cancelled, and then for the engine's process to end by itself."""
 
 
 class Core:
@@ -28,12 +34,21 @@ class Core:
         self.loop = EventLoop()
         self.closed = False
         self._numbers = itertools.count()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._log = EngineLog()
         try:
             self.llm: Any = start(self.loop, parameters, self._log)
         except BaseException:
             self.loop.stop()
             raise
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Run what asks the engine; `close` cancels it.
+
+        Raises:
+            EngineError: it is closed.
+        """
+        return self.loop.submit(self._tracked(work))
 
     def next_name(self) -> str:
         """A name for a request that no other has."""
@@ -76,5 +91,18 @@ class Core:
         self.loop.stop()
         del self.llm  # now: it shuts down when it is collected, which fails at the end of the process
 
+    async def _tracked(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            return await work
+        finally:
+            self._tasks.discard(task)
+
     async def _shut_down(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_STOP_SECONDS)
         self.llm.shutdown(timeout=_STOP_SECONDS)

@@ -115,10 +115,10 @@ def _quantization(folder: Path, config: Mapping[str, Any]) -> str | None:
             )
         return None
     method = block.get("quant_method") if isinstance(block, dict) else None
-    if method not in QUANTIZATIONS:
+    if not isinstance(method, str) or method not in QUANTIZATIONS:
         raise UnsupportedModel(
             f"{folder} is quantized in a way that is not known here: {method!r:.60}.",
             f"vLLM is used with {', '.join(QUANTIZATIONS.values())} and with weights that are not quantized.",
             "Convert the original model.",
         )
-    return str(method)
+    return method

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+
+from pajamas.errors import EngineError
 from pajamas.streaming import StreamText
 from pajamas.types import Chunk, FinishReason, TokenLogprob, Usage
 
@@ -60,17 +63,23 @@ class Job:
         """What one RequestOutput (None: it was cancelled) adds to the answer.
 
         The token that ends an answer is not part of it: not of its text, its ids or its count.
+
+        Raises:
+            EngineError: the engine has given it up.
         """
         if output is None:
-            return self._last_chunk("cancelled")
+            return self._last_chunk("cancelled", Chunk())
+        cached = 0
         if not self._first:
             self._first = when
-            self._cached = output.num_cached_tokens or 0
+            cached = self._cached = output.num_cached_tokens or 0
         completion = output.outputs[0]
         tokens, text, kept = list(completion.token_ids), "", 0
         reason: FinishReason | None = None
         if completion.finish_reason is not None:
-            reason = _REASONS.get(completion.finish_reason, "stop")
+            if completion.finish_reason not in _REASONS:
+                raise EngineError("vLLM has given the request up.", f"It says {completion.finish_reason!r}.", "")
+            reason = _REASONS[completion.finish_reason]
             if completion.stop_reason is not None and tokens:
                 tokens.pop()  # the token that the model ends with
         if tokens:
@@ -84,18 +93,12 @@ class Job:
         self._count += kept
         logprobs = self._logprobs(tokens[:kept], completion.logprobs)
         if reason is None:
-            return Chunk(text=text, token_ids=tuple(tokens), logprobs=logprobs)
-        return self._last_chunk(reason, text, tuple(tokens[:kept]), logprobs)
+            return Chunk(text=text, token_ids=tuple(tokens), cached_tokens=cached, logprobs=logprobs)
+        return self._last_chunk(reason, Chunk(text=text, token_ids=tuple(tokens[:kept]), logprobs=logprobs))
 
-    def _last_chunk(
-        self,
-        reason: FinishReason,
-        text: str = "",
-        tokens: tuple[int, ...] = (),
-        logprobs: tuple[TokenLogprob, ...] = (),
-    ) -> Chunk:
-        text += self._text.finish()
-        return Chunk(text=text, token_ids=tokens, logprobs=logprobs, finish_reason=reason, usage=self._usage())
+    def _last_chunk(self, reason: FinishReason, rest: Chunk) -> Chunk:
+        text = rest.text + self._text.finish()
+        return evolve(rest, text=text, finish_reason=reason, usage=self._usage())
 
     def _logprobs(self, tokens: list[int], given: Any) -> tuple[TokenLogprob, ...]:
         wanted = self._request.logprobs

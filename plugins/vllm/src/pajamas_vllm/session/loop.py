@@ -8,6 +8,8 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from pajamas.errors import EngineError
+
 T = TypeVar("T")
 
 
@@ -20,8 +22,16 @@ class EventLoop:
         self._thread.start()
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Run it in the loop's thread; to cancel the future cancels it."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        """Run it in the loop's thread; to cancel the future cancels it.
+
+        Raises:
+            EngineError: the loop was stopped.
+        """
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError as error:  # "Event loop is closed"
+            work.close()
+            raise EngineError("This session is closed.", "Its model is no longer in memory.", "") from error
 
     def call(self, function: Callable[[], object]) -> None:
         """Call it soon in the loop's thread. Takes no lock; once the loop is stopped it does nothing."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from pajamas.errors import DeviceNotFound, EngineMissing, UnsupportedFeature, UsageError
+from pajamas.errors import DeviceNotFound, EngineMissing, NotEnoughMemory, UnsupportedFeature, UsageError
 from pajamas.needs import load_features, refuse_missing
 from pajamas.types import LoadOptions
 from pajamas_vllm import engine
@@ -25,6 +25,7 @@ STARTERS = {"mp": "processes of this machine", "ray": "a Ray cluster, of several
 COMPUTE_DTYPES = ("float32", "bfloat16", "float16")
 DEFAULT_CONTEXT = 8192
 DEFAULT_SEQUENCES = 8
+MOST_SEQUENCES = 1024
 """Requests at once on a processor. On a GPU it is vLLM's own choice."""
 BLOCK = 128
 """Tokens of a block of the key/value cache on a processor: vLLM's own choice there."""
@@ -53,6 +54,8 @@ def resolve(options: LoadOptions, facts: Facts) -> Parameters:
         UsageError: a number or a type that makes no sense.
         UnsupportedFeature: an option that vLLM has not; each is named.
         DeviceNotFound: the device is not here.
+        EngineMissing: Ray is asked for, and not installed.
+        NotEnoughMemory: weights and key/value cache are more than the machine could ever hold.
     """
     device = _device(options.device)
     refuse_missing("vllm", load_features(options), FEATURES)
@@ -69,6 +72,8 @@ def resolve(options: LoadOptions, facts: Facts) -> Parameters:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise UsageError(f"{name} {value} makes no sense.", "It must be at least 1.", "")
+    if (options.max_sequences or 0) > MOST_SEQUENCES:
+        raise UsageError(f"{options.max_sequences} sequences are too many.", f"There may be {MOST_SEQUENCES}.", "")
     if options.compute_dtype not in (None, *COMPUTE_DTYPES):
         raise UsageError(
             f"vLLM does not compute in {options.compute_dtype!r}.", "", f"Choose one of {', '.join(COMPUTE_DTYPES)}."
@@ -90,7 +95,7 @@ def resolve(options: LoadOptions, facts: Facts) -> Parameters:
         "pipeline_parallel_size": options.pipeline_parallel or 1,
         "distributed_executor_backend": options.distributed,
         "worker_extension_cls": "pajamas_vllm.session.worker.Extension",
-        "enforce_eager": True,
+        "enforce_eager": device == "cpu",  # compiling takes longer there than it ever saves most people
     }
     if options.batch_size is not None:
         arguments["max_num_batched_tokens"] = options.batch_size
@@ -100,6 +105,7 @@ def resolve(options: LoadOptions, facts: Facts) -> Parameters:
     if device == "cpu":
         arguments.setdefault("max_num_seqs", DEFAULT_SEQUENCES)
         cache = _cache(facts, context, options.max_sequences or 2, dtype)
+        check_memory(facts.size, cache, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
         if cache:
             arguments["kv_cache_memory_bytes"] = cache
         threads = options.threads or len(os.sched_getaffinity(0))
@@ -118,6 +124,17 @@ def resolve(options: LoadOptions, facts: Facts) -> Parameters:
         environment=environment,
         executor=executor,
     )
+
+
+def check_memory(weights: int, cache: int, there: int) -> None:
+    """Raises NotEnoughMemory, with the figures, if the bytes of weights and key/value cache are more than there are."""
+    if weights + cache > there:
+        raise NotEnoughMemory(
+            "The model does not fit this machine's memory with so much context.",
+            f"Its weights take {weights / 1e9:.1f} GB, the context {cache / 1e9:.1f} GB, and there are "
+            f"{there / 1e9:.1f} GB.",
+            "Ask for a shorter context or fewer sequences, or use a smaller model.",
+        )
 
 
 def _check_distributed(starter: str | None) -> None:

@@ -32,7 +32,7 @@ class Scheduler:
             EngineError: the engine has died.
         """
         self._core.check()
-        running = self._core.loop.submit(self._run(job))
+        running = self._core.submit(self._run(job))
         job.end = running.cancel
 
     def next(self, job: Job) -> Chunk | None:
@@ -47,7 +47,11 @@ class Scheduler:
         if isinstance(said, BaseException):
             job.ended = True
             raise said
-        chunk = job.read(when, said)
+        try:
+            chunk = job.read(when, said)
+        except BaseException:
+            job.ended = True
+            raise
         if chunk.finish_reason is not None:
             job.ended = True
             job.cancelled = True  # the engine goes on where a stop string has ended the answer

@@ -60,13 +60,14 @@ def blocks(core: Core, tokens: list[int], first: int, size: int) -> Iterator[NDA
     """
     count = max(PART_BYTES // (4 * size) // GRAIN, 1) * GRAIN
     piece = max(1, _BLOCK_BYTES // (4 * size))
+    salt = f"pajamas-score-{core.next_name()}"
     for begin in range(0, len(tokens), count):
         if begin + count <= first:
             if begin + 2 * count > first:
-                _part(core, tokens[: begin + count], begin + count, None)  # what the rows build on
+                _part(core, salt, tokens[: begin + count], begin + count, None)  # what the rows build on
             continue
         end = min(begin + count, len(tokens))
-        rows = _part(core, tokens[: end + 1], begin, end)
+        rows = _part(core, salt, tokens[: end + 1], begin, end)
         yield from _pieces(rows, max(first - begin, 0), piece, size)
 
 
@@ -86,13 +87,16 @@ def _ordered(ids: Any, logprobs: Any, size: int) -> NDArray[np.float32]:
     return found
 
 
-def _part(core: Core, prompt: list[int], begin: int, end: int | None) -> list[Any]:
+def _part(core: Core, salt: str, prompt: list[int], begin: int, end: int | None) -> list[Any]:
     """(ids, logprobs), numpy arrays [rows, 1 + vocabulary], of the places from `begin` to `end`; none are asked for
-    where there is no end."""
+    where there is no end.
+
+    :param salt: for the cache: what other requests have computed has no rows, and must not be taken from it.
+    """
     import numpy as np
 
     core.check()
-    running = core.loop.submit(_ask(core, prompt, begin, end))
+    running = core.submit(_ask(core, salt, prompt, begin, end))
     try:
         rows = running.result()
     except CancelledError as error:
@@ -112,7 +116,7 @@ def _part(core: Core, prompt: list[int], begin: int, end: int | None) -> list[An
     return found
 
 
-async def _ask(core: Core, prompt: list[int], begin: int, end: int | None) -> Rows:
+async def _ask(core: Core, salt: str, prompt: list[int], begin: int, end: int | None) -> Rows:
     """One request, as `AsyncLLM.add_request` makes it, but for what takes its log-probabilities."""
     vllm, llm = engine.engine(), core.llm
     params = vllm.sampling.SamplingParams(
@@ -127,7 +131,7 @@ async def _ask(core: Core, prompt: list[int], begin: int, end: int | None) -> Ro
     )
     tasks = await llm.get_supported_tasks()
     request = llm.input_processor.process_inputs(
-        core.next_name(), vllm.inputs.tokens_input(prompt), params, supported_tasks=tasks
+        core.next_name(), vllm.inputs.tokens_input(prompt, cache_salt=salt), params, supported_tasks=tasks
     )
     llm.input_processor.assign_request_id(request)
     llm._run_output_handler()

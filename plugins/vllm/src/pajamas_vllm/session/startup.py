@@ -60,7 +60,7 @@ async def _start(vllm: engine.Engine, parameters: Parameters) -> Any:
 
 def refusal(error: Exception, reason: str) -> PajamasError:
     """The error for an engine that does not start; `reason` is what its process printed last, or empty."""
-    why = reason or " ".join(f"{type(error).__name__}: {error}".split())[:500]
+    why = reason or _plain(error)
     folded = why.lower()
     if any(words in folded for words in _MEMORY):
         return NotEnoughMemory(
@@ -69,3 +69,12 @@ def refusal(error: Exception, reason: str) -> PajamasError:
     if any(words in folded for words in _UNKNOWN):
         return UnsupportedModel("vLLM does not load this model.", why, "Convert it for another backend.")
     return EngineError("vLLM does not start with this model.", why, "With -v its log is shown.")
+
+
+def _plain(error: Exception) -> str:
+    """Without the frame that pydantic puts around what vLLM's own checks say, and without vLLM's list of all models."""
+    said = " ".join(str(error).split())
+    inner = said.partition("Value error, ")[2].partition(" [type=")[0]
+    return (
+        f"{type(error).__name__}: {said}"[:500] if not inner else inner.partition(" Supported architectures:")[0][:500]
+    )
