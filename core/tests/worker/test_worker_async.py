@@ -155,3 +155,31 @@ def test_a_closed_worker_says_so(start):
             await worker.tokenize("a")
 
     asyncio.run(main())
+
+
+def test_what_the_pipe_does_not_take_at_once_follows_without_holding_up_the_loop(run):
+    text = "long " * 200_000
+
+    async def use(worker):
+        os.kill(worker.pid, signal.SIGSTOP)
+        asks = [asyncio.ensure_future(worker.tokenize(part, add_special=False)) for part in (text, "ab", text)]
+        for _ in range(3):
+            await asyncio.sleep(0.01)
+        assert not any(ask.done() for ask in asks)
+        os.kill(worker.pid, signal.SIGCONT)
+        return [len(tokens) for tokens in await asyncio.gather(*asks)]
+
+    assert run(use) == [len(text), 2, len(text)]
+
+
+def test_a_worker_that_says_nothing_is_not_responsive(run):
+    async def use(worker):
+        assert worker.responsive
+        os.kill(worker.pid, signal.SIGSTOP)
+        while worker.responsive:
+            await asyncio.sleep(0.01)
+        os.kill(worker.pid, signal.SIGCONT)
+        assert await worker.tokenize("a", add_special=False) == [97]
+        return worker.responsive
+
+    assert run(use, heartbeat=0.1, patience=60)
