@@ -7,7 +7,7 @@ from typing import Any
 from attrs import frozen
 
 from pajamas.errors import DeviceNotFound, UnsupportedFeature, UsageError
-from pajamas.needs import refuse_missing
+from pajamas.needs import load_features, refuse_missing
 from pajamas.types import Feature, LoadOptions
 from pajamas_gguf import devices, engine
 from pajamas_gguf.cores import MAX_THREADS, usable_cores
@@ -106,8 +106,8 @@ def resolve(options: LoadOptions, trained_context: int, *, extra_buffers: bool) 
 
     Raises:
         UsageError: a number that makes no sense.
-        UnsupportedFeature: a key/value type that does not exist, or a quantized one without flash attention; a batch
-            size for embeddings.
+        UnsupportedFeature: an option whose feature the backend lacks; a key/value type that does not exist,
+            or a quantized one without flash attention; a batch size for embeddings.
         DeviceNotFound: the device is not here, or GPU layers without a GPU.
     """
     for name in ("context_length", "threads", "batch_size", "max_sequences"):
@@ -124,8 +124,8 @@ def resolve(options: LoadOptions, trained_context: int, *, extra_buffers: bool) 
             "A text is pooled over all its tokens, so they are computed together.",
             "Leave out batch_size; context_length is the longest text.",
         )
-    if options.compute_dtype is not None:
-        refuse_missing("gguf", [Feature.COMPUTE_DTYPE], GENERATING | EMBEDDING)
+    # Layers on a GPU are refused below, where it is known whether there is one.
+    refuse_missing("gguf", load_features(options) - {Feature.GPU_LAYERS}, GENERATING | EMBEDDING)
     kv_type = (options.kv_type or "f16").lower()
     if kv_type not in KV_TYPES:
         raise UnsupportedFeature(
