@@ -103,10 +103,9 @@ def test_who_waits_in_the_queue_waits_for_the_whole_answer_before(tiny_q4):
     with pajamas.Runtime(tiny_q4, max_sequences=1) as model:
         run = Asker(model.session, PluginHost()).ask(Case(name="c", prompt="Hi", answer_tokens=64, concurrency=3))
 
-    first, second, third = sorted(run.answers, key=lambda answer: answer.total)
-    # Half of it, because a thread may look at the clock late.
-    assert (first.first_token + first.total) / 2 < second.first_token < second.total
-    assert (second.first_token + second.total) / 2 < third.first_token < third.total <= run.seconds
+    # The engine's own times, for a reader may look at the clock late: none of them lies within another.
+    assert sum(answer.generation_seconds for answer in run.answers) <= run.seconds
+    assert all(answer.prompt_seconds <= answer.first_token < answer.total <= run.seconds for answer in run.answers)
 
 
 def test_requests_at_once_run_together_where_the_backend_can(echo):
@@ -117,9 +116,10 @@ def test_requests_at_once_run_together_where_the_backend_can(echo):
 
 def test_requests_at_once_are_not_computed_one_after_the_other(tiny_q4):
     with pajamas.Runtime(tiny_q4, max_sequences=3) as model:
-        run = Asker(model.session, PluginHost()).ask(Case(name="c", prompt="Hi", answer_tokens=64, concurrency=3))
+        run = Asker(model.session, PluginHost()).ask(Case(name="c", prompt="Hi", answer_tokens=512, concurrency=3))
 
-    assert max(answer.first_token for answer in run.answers) < min(answer.total for answer in run.answers)
+    # Long ones, for a thread may start late.
+    assert sum(answer.generation_seconds for answer in run.answers) > run.seconds
 
 
 def test_the_session_has_room_for_the_longest_context(tiny):

@@ -68,27 +68,29 @@ class Asker:
 
     def _together(self, requests: list[GenerateRequest]) -> Run:
         answers: list[Answer | BaseException | None] = [None] * len(requests)
-        ready = threading.Barrier(len(requests) + 1)
+        times = [0.0] * len(requests)
+        ready = threading.Barrier(len(requests))
 
         def work(number: int) -> None:
             ready.wait()
+            times[number] = time.perf_counter()
             try:
-                answers[number] = self._timed(requests[number], time.perf_counter())
+                answers[number] = self._timed(requests[number], times[number])
             except BaseException as error:  # raised by the thread that waits for all of them
                 answers[number] = error
 
         threads = [threading.Thread(target=work, args=(number,)) for number in range(len(requests))]
         for thread in threads:
             thread.start()
-        ready.wait()
-        began = time.perf_counter()
         for thread in threads:
             thread.join()
-        seconds = time.perf_counter() - began
         for found in answers:
             if isinstance(found, BaseException):
                 raise found
-        return Run(answers=tuple(found for found in answers if isinstance(found, Answer)), seconds=seconds)
+        whole = tuple(found for found in answers if isinstance(found, Answer))
+        # By the threads' own clocks: this one may have looked at its own when some were on their way already.
+        ends = [began + answer.total for began, answer in zip(times, whole, strict=True)]
+        return Run(answers=whole, seconds=max(ends) - min(times))
 
     def _timed(self, request: GenerateRequest, began: float) -> Answer:
         return timed(lambda: generation.stream(self.session, request, host=self.host), began)
