@@ -31,6 +31,8 @@ class FoundEnvironment:
     """Of its library; None where it has none."""
     problem: str | None = None
     """Why it cannot be used, in one line."""
+    fix: str = ""
+    """What a person can do about `problem`."""
     record: EnvironmentRecord | None = None
     """None for one that a variable names."""
 
@@ -45,8 +47,9 @@ def create_command(environment: Environment) -> str:
 
 
 def is_here(environment: Environment) -> bool:
-    """Whether its library is installed in this very environment."""
-    return importlib.util.find_spec(environment.module) is not None
+    """Whether its library is installed in this very environment. A mere folder of that name is no library."""
+    spec = importlib.util.find_spec(environment.module)
+    return spec is not None and spec.origin is not None
 
 
 def find(environment: Environment) -> FoundEnvironment | None:
@@ -67,6 +70,7 @@ def find(environment: Environment) -> FoundEnvironment | None:
         variant=made.variant,
         engine_version=made.packages.get(_engine(environment, made.variant)),
         problem=problem,
+        fix=create_command(environment),
         record=made,
     )
 
@@ -74,7 +78,7 @@ def find(environment: Environment) -> FoundEnvironment | None:
 def interpreter(environment: Environment, *, purpose: str) -> Path:
     """The Python that has the library: this one, else that of the environment.
 
-    :param purpose: what it is needed for, as in "To quantize for vLLM".
+    :param purpose: what it is needed for, such as "Quantizing for vLLM".
 
     Raises:
         EngineMissing: there is none, or it cannot be used; the fix is the command that makes it.
@@ -85,11 +89,10 @@ def interpreter(environment: Environment, *, purpose: str) -> Path:
     if found is not None and found.problem is None:
         return found.python
     why = f"{environment.module} is not installed here, and the environment {environment.name!r} is not made."
+    fix = create_command(environment)
     if found is not None:
-        why = f"{str(found.problem)[:1].upper()}{str(found.problem)[1:]}."
-    raise EngineMissing(
-        f"{purpose} needs {environment.module}, in an environment of its own.", why, create_command(environment)
-    )
+        why, fix = f"What is there cannot be used: {found.problem}.", found.fix
+    raise EngineMissing(f"{purpose} needs {environment.module}, in an environment of its own.", why, fix)
 
 
 def _named(environment: Environment, python: Path) -> FoundEnvironment:
@@ -100,15 +103,16 @@ def _named(environment: Environment, python: Path) -> FoundEnvironment:
     problem = seen.problem
     if problem is None and version is None:
         problem = f"{python} has no {' and no '.join(dict.fromkeys(engines.values()))}"
-    elif problem is None and environment.holds_pajamas and (other := seen.packages.get("pajamas")) != core_version():
-        problem = (
-            f"{python} has pajamas {other}, and this is pajamas {core_version()}"
-            if other
-            else (f"{python} has no pajamas")
-        )
-    if problem is not None:
-        problem = f"{variable_of(environment)} is set, and {problem}"
-    return FoundEnvironment(python=python, variant=variant, engine_version=version, problem=problem)
+    elif problem is None and environment.holds_pajamas and seen.packages.get("pajamas") != core_version():
+        problem = f"{python} has pajamas {seen.packages.get('pajamas')}, and this is pajamas {core_version()}"
+    variable = variable_of(environment)
+    return FoundEnvironment(
+        python=python,
+        variant=variant,
+        engine_version=version,
+        problem=None if problem is None else f"{variable} is set, and {problem}",
+        fix=f"Install there what is missing, or unset {variable}.",
+    )
 
 
 def _engine(environment: Environment, variant: str) -> str:

@@ -24,7 +24,7 @@ def placed(info: BackendInfo) -> BackendInfo:
         create = create_command(environment)
         return evolve(info, unavailable=reason, fix=info.fix if create in info.fix else create)
     if found.problem is not None:
-        return evolve(info, unavailable=found.problem, fix=create_command(environment))
+        return evolve(info, unavailable=found.problem, fix=found.fix)
     return evolve(
         info,
         unavailable=None,

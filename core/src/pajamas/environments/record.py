@@ -14,6 +14,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,7 @@ def write(record: EnvironmentRecord) -> None:
         raise
 
 
+@cache
 def _converter() -> Converter:
     from cattrs.preconf.json import make_converter
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from pajamas.environments.finding import FoundEnvironment, create_command, find
+from pajamas.environments.finding import FoundEnvironment, find
 from pajamas.environments.inspection import Inspection, inspect
 from pajamas.operations.diagnosis import Diagnosis
 from pajamas.operations.environments import Declared, status
@@ -27,13 +27,15 @@ def check(plugins: Iterable[PluginStatus]) -> Iterator[Diagnosis]:
 
 def _environment(item: Declared, found: FoundEnvironment) -> Diagnosis:
     environment, known = item.environment, status(item)
-    subject, fix = f"environment {environment.name}", create_command(environment)
+    subject, fix = f"environment {environment.name}", found.fix
     if found.problem is not None:
         return Diagnosis(subject=subject, state="problem", finding=found.problem, fix=fix)
     seen = inspect(found.python, *environment.modules)
     requirements = found.record.requirements if found.record else environment.variants[found.variant]
     if problem := seen.problem or _wrong_version(requirements, seen) or _other_pajamas(item, seen):
-        return Diagnosis(subject=subject, state="problem", finding=problem, fix=f"{fix} --force")
+        return Diagnosis(
+            subject=subject, state="problem", finding=problem, fix=f"{fix} --force" if found.record else fix
+        )
     engine = " ".join(f"{name} {seen.packages[name]}" for name in _names(requirements))
     own = f", with pajamas {seen.packages['pajamas']}" if environment.holds_pajamas else ""
     finding = f"{engine} on Python {seen.version}{own}: {found.python}"

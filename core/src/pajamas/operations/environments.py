@@ -123,7 +123,7 @@ def status(item: Declared) -> EnvironmentStatus:
         if record.folder_of(environment.name).is_dir():
             finding = "not made: an earlier try did not come to its end"
     elif found.problem is not None:
-        state, finding, fix = "broken", found.problem, create
+        state, finding, fix = "broken", found.problem, found.fix
     elif found.record is None:
         finding = f"named by {variable_of(environment)}: {found.engine_version}"
     elif change := difference(found.record, item):
