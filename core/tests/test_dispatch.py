@@ -72,6 +72,13 @@ def test_a_misspelt_format_is_corrected(host, format, fix):
     assert caught.value.fix.endswith(fix)
 
 
+def test_a_backends_name_is_no_format(host):
+    with pytest.raises(UnsupportedFeature) as caught:
+        choose(host, "stone")
+
+    assert caught.value.fix == "Backend 'stone' takes slab: --formats slab --backend stone"
+
+
 def test_an_engine_that_cannot_run_here_says_why(host):
     with pytest.raises(EngineMissing) as caught:
         choose(host, "slab")

@@ -179,7 +179,9 @@ def _verdict(host: PluginHost, format: str, refusals: list[_Refusal]) -> Pajamas
         kind = kinds.pop() if len(kinds) == 1 else UnsupportedFeature
         fixes = dict.fromkeys(error.fix for error in fitting if error.fix)
         return kind(f"No backend can serve this {format} artifact.", whys, "  Or: ".join(fixes))
-    if format in _PUBLISHED:
+    if format in host.backend_names() and (taken := _formats(host, format)):
+        fix = f"Backend {format!r} takes {', '.join(taken)}: --formats {taken[0]} --backend {format}"
+    elif format in _PUBLISHED:
         fix = f"Install the one that does: pip install pajamas-{format}"
     else:
         known = sorted({*_PUBLISHED, *host.backend_names()})  # most backends are called like their format
@@ -190,6 +192,13 @@ def _verdict(host: PluginHost, format: str, refusals: list[_Refusal]) -> Pajamas
         f"Installed backends: {', '.join(host.backend_names()) or 'none'}.",
         fix,
     )
+
+
+def _formats(host: PluginHost, backend: str) -> tuple[str, ...]:
+    try:
+        return host.backend(backend).describe().formats
+    except PajamasError:
+        return ()
 
 
 def _praise(info: BackendInfo, needed: frozenset[Feature], device: str | None) -> str:
