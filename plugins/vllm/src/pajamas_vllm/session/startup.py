@@ -51,6 +51,7 @@ async def _start(vllm: engine.Engine, parameters: Parameters) -> Any:
         config.parallel_config.distributed_executor_backend = parameters.executor
     llm = vllm.llm.AsyncLLM.from_vllm_config(config, disable_log_stats=True)
     try:
+        await llm.collective_rpc("pajamas_die_with_parent")
         await llm.collective_rpc("pajamas_keep_order")
     except BaseException:
         llm.shutdown(timeout=_PATIENCE)

@@ -16,6 +16,12 @@ class Extension:
 
     model_runner: Any
 
+    def pajamas_die_with_parent(self) -> None:
+        """Be gone when the process is that has started this one, however it ends; and leave Ctrl-C to it."""
+        from pajamas.lifeline import die_with_parent
+
+        die_with_parent()
+
     def pajamas_keep_order(self) -> bool:
         """Send whole rows unsorted, and only those that are wanted; False for a model runner that is not known."""
         runner = self.model_runner
