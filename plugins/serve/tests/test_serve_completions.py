@@ -69,6 +69,26 @@ def test_echo_alone_answers_nothing(client, tiny):
     assert tiny.post("/v1/completions", {"prompt": "a", "max_tokens": 0})[0] == 400
 
 
+def test_an_echo_that_the_model_ends_at_once_has_an_entry_for_the_end(client, session, tiny):
+    """lm-eval asks for one token and takes the last entry away: it must not be the prompt's."""
+    asked = {"messages": [{"role": "user", "content": "What is 2+2?"}]}
+    asked["chat_template_kwargs"] = {"enable_thinking": False}
+    prompt = tiny.post("/apply-template", asked)[2]["prompt"] + "2 + 2 = 4."
+    tokens = session.tokenize(prompt)
+    options = {"prompt": tokens, "echo": True, "logprobs": 2, "max_tokens": 1, **GREEDY}
+    (choice,) = client.completions.create(**options).choices
+    assert (choice.finish_reason, choice.text) == ("stop", session.detokenize(tokens))
+    assert len(choice.logprobs.tokens) == len(tokens) + 1 == len(choice.logprobs.text_offset)
+    (end,) = session.tokenize("<|im_end|>", add_special=False)
+    row = np.concatenate(list(session.score(tokens)))[-1]
+    assert (choice.logprobs.tokens[-1], row.argmax()) == ("<|im_end|>", end)
+    assert choice.logprobs.token_logprobs[-1] == pytest.approx(float(row[end]), abs=1e-5)
+    assert choice.logprobs.top_logprobs[-1]["<|im_end|>"] == choice.logprobs.token_logprobs[-1]
+    parts = [part.choices[0] for part in client.completions.create(stream=True, **options)]
+    assert [token for part in parts if part.logprobs for token in part.logprobs.tokens] == choice.logprobs.tokens
+    assert parts[-1].finish_reason == "stop"
+
+
 def test_several_prompts_and_choices_come_in_order(client):
     both = client.completions.create(prompt=[TEXT, "Once upon a time"], n=2, max_tokens=4, **GREEDY)
     alone = [client.completions.create(prompt=p, max_tokens=4, **GREEDY) for p in (TEXT, "Once upon a time")]

@@ -73,8 +73,8 @@ def test_a_reader_that_stops_reading_holds_no_slot(serve, tiny_gguf):
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         client.connect(("127.0.0.1", port))
-        body = json.dumps({"prompt": "Once", "max_tokens": 2000, "ignore_eos": True, "stream": True, "logprobs": 100})
+        body = json.dumps({"prompt": "Once", "max_tokens": 800, "ignore_eos": True, "stream": True, "logprobs": 100})
         client.sendall((HEAD.format(len(body)) + body).encode())
         client.recv(100)
-        assert until(lambda: server.metric("pajamas_slots", state="busy") == 0, 30)
+        assert until(lambda: server.metric("pajamas_slots", state="busy") == 0, 60)
         assert server.post("/v1/completions", {"prompt": "Once", "max_tokens": 3})[0] == 200

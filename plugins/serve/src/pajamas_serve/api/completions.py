@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from pajamas.errors import ContextOverflow, UsageError
 from pajamas.needs import refuse_missing
-from pajamas.types import Chunk, Feature, GenerateRequest, Usage
+from pajamas.types import Chunk, Feature, FinishReason, GenerateRequest, TokenLogprob, Usage
 from pajamas_serve.api.body import read
 from pajamas_serve.api.chat import joined
 from pajamas_serve.api.completion_logprobs import CompletionLogprobs
@@ -44,6 +44,8 @@ class _Echo:
     tokens: tuple[int, ...]
     scores: tuple[TokenScore, ...] = ()
     pieces: dict[int, str]
+    end: TokenLogprob | None = None
+    """The token that ends an answer, were it the first."""
 
 
 async def completions(service: Service, call: Call) -> Reply:
@@ -75,6 +77,8 @@ async def completions(service: Service, call: Call) -> Reply:
     answers = (
         await collect(service, call, pool, jobs) if jobs else [Answer(finish_reason="length") for _ in echoes or ()]
     )
+    for number, one in enumerate(answers):
+        one.logprobs += answer.ending(number, one.tokens, one.finish_reason)
     service.log_answers(call, answers)
     return Json(body=answer.whole(answers))
 
@@ -132,8 +136,10 @@ async def _echo(pool: ModelPool, prompt: Prompt, logprobs: int | None) -> _Echo:
             return _Echo(text=text, tokens=tuple(tokens), pieces={})
         if not tokens:
             raise UsageError("The prompt has no tokens.", "", "Write something.")
+        text_of_end = slot.facts.special_tokens.get("eos_token", "")
+        end, *more = await worker.tokenize(text_of_end, add_special=False) if text_of_end else (None,)
         try:
-            scores = await score_prompt(worker, tokens, logprobs)
+            scores = await score_prompt(worker, tokens, None if more else end, logprobs)
         except ContextOverflow as error:
             context = slot.facts.context_length
             raise PromptTooLong(
@@ -141,7 +147,17 @@ async def _echo(pool: ModelPool, prompt: Prompt, logprobs: int | None) -> _Echo:
             ) from None
         wanted = {token for score in scores for token in (score.token, *(top for top, _ in score.top))}
         pieces = await pool.pieces.of(worker, wanted)
-    return _Echo(text=text, tokens=tuple(tokens), scores=tuple(scores), pieces=pieces)
+    last = _entry(scores[-1], pieces) if len(scores) > len(tokens) else None
+    return _Echo(text=text, tokens=tuple(tokens), scores=tuple(scores[: len(tokens)]), pieces=pieces, end=last)
+
+
+def _entry(score: TokenScore, pieces: Mapping[int, str]) -> TokenLogprob:
+    assert score.logprob is not None  # it follows the prompt
+    first, *top = (
+        TokenLogprob(token_id=token, token=pieces[token], bytes=pieces[token].encode(), logprob=value)
+        for token, value in ((score.token, score.logprob), *score.top)
+    )
+    return evolve(first, top=tuple(top))
 
 
 class _Object:
@@ -167,6 +183,15 @@ class _Object:
             logprobs = [part[1] for part in parts if part[1]]
             choices.append(self._choice(number, "".join(part[0] for part in parts), _added(logprobs), answer))
         return {**self._head, "choices": choices, **self._costs(answers)}
+
+    def ending(self, number: int, tokens: int, reason: FinishReason | None) -> tuple[TokenLogprob, ...]:
+        """After an echo, of an answer that the model ended at once: its one token. Evaluation tools ask for one token
+        and take the last entry away, which would else be the prompt's.
+        """
+        if self._echoes is None or self._count is None or reason != "stop" or tokens:
+            return ()
+        end = self._echoes[number].end
+        return () if end is None else (end,)
 
     def first(self, number: int, tail: str) -> bytes:
         """The echo, as the first part of a stream; nothing where none was asked for."""
@@ -238,6 +263,9 @@ async def _frames(
                 begun.add(number)
                 parts = []
                 for chunk in joined(chunks):
+                    tokens = answers[number].tokens + len(chunk.token_ids)
+                    if end := answer.ending(number, tokens, chunk.finish_reason):
+                        chunk = evolve(chunk, logprobs=end)
                     answers[number].add(chunk)
                     if _speaks(chunk):
                         parts.append(answer.part(number, chunk, usage.tail(answers)))

@@ -25,20 +25,21 @@ class TokenScore:
     """The most likely tokens at its place, best first."""
 
 
-async def score_prompt(worker: AsyncWorker, tokens: list[int], count: int) -> list[TokenScore]:
-    """A score for each token of the prompt, with the `count` likeliest at its place.
+async def score_prompt(worker: AsyncWorker, tokens: list[int], end: int | None, count: int) -> list[TokenScore]:
+    """A score for each token of the prompt, and for `end` as if it came next; with the `count` likeliest at its place.
 
     Raises:
         ContextOverflow: the prompt does not fit.
         UsageError: there is no such token.
     """
     scores = [TokenScore(tokens[0], None, ())]
-    if len(tokens) == 1:
+    wanted = tokens if end is None else [*tokens, end]
+    if len(wanted) == 1:
         return scores
-    stream = worker.score(tokens[:-1])
+    stream = worker.score(wanted[:-1])
     try:
         async for block in stream:
-            follow = tokens[len(scores) : len(scores) + len(block)]
+            follow = wanted[len(scores) : len(scores) + len(block)]
             scores += await asyncio.to_thread(_read, block, follow, count)
     finally:
         stream.close()
