@@ -217,7 +217,7 @@ def footprint(server: psutil.Process) -> dict[str, float]:
     }  # fmt: skip
 
 
-ROOM = {"server's MB": 50, "its files": 5, "its threads": 16, "workers": 0, "a worker's MB": 60, "a worker's files": 3,
+ROOM = {"server's MB": 50, "its files": 12, "its threads": 16, "a worker's MB": 60, "a worker's files": 3,
         "a worker's threads": 3}  # fmt: skip
 
 
@@ -294,6 +294,8 @@ async def measure(load: Load, server: psutil.Process, options: argparse.Namespac
         for name in ROOM
         if after[name] > before[name] + ROOM[name]
     ]
+    if after["workers"] != (known := sum(metrics(load.port)["pajamas_workers"].values())):
+        faults.append(f"{after['workers']:g} processes are there, and the server knows {known:g}")
     faults += [f"{count} times {what}" for what, count in load.seen.items() if what[:4] in ("LOST", "WRON")]
     if status != 200 or not load.seen["whole"]:
         faults.append("it does not answer")

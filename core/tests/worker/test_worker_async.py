@@ -176,8 +176,9 @@ def test_a_worker_that_says_nothing_is_not_responsive(run):
     async def use(worker):
         assert worker.responsive
         os.kill(worker.pid, signal.SIGSTOP)
-        while worker.responsive:
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(20):
+            while worker.responsive:
+                await asyncio.sleep(0.01)
         os.kill(worker.pid, signal.SIGCONT)
         assert await worker.tokenize("a", add_special=False) == [97]
         return worker.responsive

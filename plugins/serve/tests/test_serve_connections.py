@@ -89,12 +89,16 @@ def count(serve, tmp_path):
 def test_answers_that_must_end_end_with_an_error(count, signals, options, reads):
     server = count(*options)
     workers = server.workers()
-    with socket.create_connection(("127.0.0.1", int(re.findall(r":(\d+)", server.url)[0])), 20) as client:
-        body = b'{"prompt": "%s", "max_tokens": 10000000, "stream": true}' % (
-            b"slow 0.01" if reads else b"count 2000000"
-        )
+    with socket.socket() as client:
+        client.settimeout(20)
+        if not reads:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        client.connect(("127.0.0.1", int(re.findall(r":(\d+)", server.url)[0])))
+        prompt = b"slow 0.01" if reads else b"count 2000000"
+        body = b'{"prompt": "%s", "max_tokens": 10000000, "stream": true}' % prompt
         client.sendall(b"POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
         assert b"200 OK" in client.recv(1000)
+        time.sleep(0 if reads else 1.5)  # until nothing more goes into the connection
         began = time.monotonic()
         for _ in range(signals):
             server.process.send_signal(signal.SIGTERM)
