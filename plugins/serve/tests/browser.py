@@ -11,10 +11,10 @@ import time
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
-class Page:
-    """One page; every method waits for the browser's answer."""
+class Browser:
+    """A running Chromium; every method waits for its answer."""
 
-    def __init__(self, url, profile):
+    def __init__(self, profile):
         commands, self._out = os.pipe()
         self._in, answers = os.pipe()
         flags = [
@@ -36,25 +36,52 @@ class Page:
             os.close(descriptor)
         self._data = b""
         self._number = 0
-        self.messages = []
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Runtime", "Log", "Network", "Page"):
-            self.call(f"{domain}.enable")
-        self.call("Page.navigate", url=url)
 
-    def call(self, method, **parameters):
+    def call(self, method, session=None, told=None, **parameters):
+        """The answer to a command. What the browser tells meanwhile goes to the list `told`."""
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}
-        if hasattr(self, "_session"):
-            message["sessionId"] = self._session
+        if session is not None:
+            message["sessionId"] = session
         os.write(self._out, json.dumps(message).encode() + b"\0")
         while True:
             answer = self._receive()
             if answer.get("id") == self._number:
                 assert "error" not in answer, answer
                 return answer["result"]
-            self.messages.append(answer)
+            if told is not None and answer.get("sessionId") == session:
+                told.append(answer)
+
+    def close(self):
+        self._process.kill()
+        self._process.wait()
+        for descriptor in (self._out, self._in):
+            os.close(descriptor)
+
+    def _receive(self):
+        while b"\0" not in self._data:
+            more = os.read(self._in, 2**16)
+            assert more, "the browser has gone"
+            self._data += more
+        message, _, self._data = self._data.partition(b"\0")
+        return json.loads(message)
+
+
+class Page:
+    """One page, which knows nothing of the others."""
+
+    def __init__(self, browser, url):
+        self.messages = []
+        self._browser = browser
+        self._context = browser.call("Target.createBrowserContext")["browserContextId"]
+        target = browser.call("Target.createTarget", url="about:blank", browserContextId=self._context)["targetId"]
+        self._session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Runtime", "Log", "Network", "Page"):
+            self.call(f"{domain}.enable")
+        self.call("Page.navigate", url=url)
+
+    def call(self, method, **parameters):
+        return self._browser.call(method, self._session, self.messages, **parameters)
 
     def run(self, script):
         """The value of a JavaScript expression."""
@@ -85,15 +112,4 @@ class Page:
         return wrong, asked
 
     def close(self):
-        self._process.kill()
-        self._process.wait()
-        for descriptor in (self._out, self._in):
-            os.close(descriptor)
-
-    def _receive(self):
-        while b"\0" not in self._data:
-            more = os.read(self._in, 2**16)
-            assert more, "the browser has gone"
-            self._data += more
-        message, _, self._data = self._data.partition(b"\0")
-        return json.loads(message)
+        self._browser.call("Target.disposeBrowserContext", browserContextId=self._context)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from browser import CHROMIUM, Page
+from browser import CHROMIUM, Browser, Page
 from serving import until
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
@@ -15,9 +15,16 @@ TURNS = "[...document.querySelectorAll('.assistant')]"
 DONE = f"{TURNS}.length && !document.querySelector('[aria-busy]') && !document.getElementById('send').disabled"
 
 
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
+
+
 @pytest.fixture
-def page(tiny, tmp_path):
-    page = Page(f"{tiny.url}/", tmp_path / "profile")
+def page(tiny, browser):
+    page = Page(browser, f"{tiny.url}/")
     page.until("document.getElementById('model')?.value === 'tiny'")
     yield page
     wrong, asked = page.faults()
@@ -86,9 +93,9 @@ def test_it_fits_a_phone(page):
     assert page.run("[...document.querySelectorAll('aside details')].map((one) => one.open)") == [False, False]
 
 
-def test_a_server_that_is_gone_is_said_and_nothing_is_lost(serve, tiny_gguf, tmp_path):
+def test_a_server_that_is_gone_is_said_and_nothing_is_lost(serve, tiny_gguf, browser):
     server = serve("--model", f"tiny={tiny_gguf}", "--threads", 1)
-    page = Page(f"{server.url}/", tmp_path / "profile")
+    page = Page(browser, f"{server.url}/")
     try:
         page.until("document.getElementById('model')?.value === 'tiny'")
         server.stop()
