@@ -146,7 +146,7 @@ def test_a_broken_home_is_no_obstacle(tmp_path):
 
 
 def test_a_disabled_backend_is_said_to_be_disabled(cli_home, tiny_gguf):
-    disabled = {"PAJAMAS_DISABLE_PLUGINS": "gguf,mlx,echo"}
+    disabled = {"PAJAMAS_DISABLE_PLUGINS": "gguf,mlx,echo,vllm"}
 
     generate = run("generate", "-m", tiny_gguf, "Hello", home=cli_home, **disabled)
     doctor = run("doctor", home=cli_home, **disabled)

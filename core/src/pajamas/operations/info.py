@@ -227,6 +227,7 @@ def _makers(host: PluginHost) -> dict[str, BackendInfo]:
         except PajamasError:  # `pajamas plugins` says what is wrong with it; a model's facts do not depend on it
             continue
         for format in info.formats if info.schemes else ():
-            found.setdefault(format, info)
+            if format not in info.named_formats:  # nothing is made in it unasked
+                found.setdefault(format, info)
     known = PROFILES["balanced"].schemes
     return dict(sorted(found.items(), key=lambda item: item[0] not in known))
