@@ -24,6 +24,7 @@ def said(*parts):
         ([{"role": "user", "content": None}], "messages[0].content"),
         ([{"role": "user", "content": 5}], "messages[0].content"),
         (said(), "messages[0].content"),
+        ([{"role": "assistant", "content": []}, {"role": "user"}], "messages[1].content"),
         (said("text"), "messages[0].content[0]"),
         (said({"text": "a"}), "messages[0].content[0].type"),
         (said({"type": "text"}), "messages[0].content[0].text"),

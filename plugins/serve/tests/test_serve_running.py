@@ -187,6 +187,14 @@ def test_workers_die_with_a_server_that_is_killed(count):
     assert workers and until(lambda: not any(map(alive, workers)))
 
 
+def test_what_the_backend_lacks_is_named(count):
+    server = count(*FAST)
+    for name, value in (("seed", 1), ("logprobs", 2), ("top_k", 3), ("logit_bias", {"1": 2}), ("grammar", "root ::= x"),
+                        ("response_format", {"type": "json_object"}), ("ignore_eos", True)):  # fmt: skip
+        status, _, body = server.post("/v1/completions", {"prompt": "count 3", name: value})
+        assert (status, body["error"]["code"], body["error"]["param"]) == (400, "unsupported_parameter", name), body
+
+
 def test_health_waits_for_all_workers(count):
     server = count("--min-workers", 2, details={"load_seconds": 1.0}, ready=False)
     assert server.get("/live")[0] == 200

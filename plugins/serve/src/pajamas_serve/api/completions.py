@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 
 from pajamas.errors import ContextOverflow, UsageError
-from pajamas.needs import refuse_missing
 from pajamas.types import Chunk, Feature, FinishReason, GenerateRequest, TokenLogprob, Usage
 from pajamas_serve.api.body import read
 from pajamas_serve.api.chat import joined
@@ -56,8 +55,11 @@ async def completions(service: Service, call: Call) -> Reply:
     pool = service.pool(call, request.model)
     facts = await pool.learn()
     service.log_request(call, request, request.prompt)
-    if request.echo and request.logprobs is not None:
-        refuse_missing(facts.backend, [Feature.SCORE], facts.features)
+    if request.echo and request.logprobs is not None and Feature.SCORE not in facts.features:
+        raise BadParameter(
+            "echo", f"Backend {facts.backend!r} cannot score a prompt.", "Leave 'echo' or 'logprobs' out.",
+            code="unsupported_parameter",
+        )  # fmt: skip
     jobs = [await _job(facts, request, prompt, number) for prompt in prompts for number in range(n)]
     echoes: list[_Echo] | None = None
     if request.echo:

@@ -48,7 +48,7 @@ def _check_content(content: Any, role: str, place: str) -> None:
         return
     if not isinstance(content, list):
         raise BadParameter(place, f"{place!r} is neither text nor a list of parts.")
-    if not content:
+    if not content and role != "assistant":
         raise BadParameter(place, f"{place!r} holds no part.", "Write a text.")
     for number, part in enumerate(content):
         kind = part.get("type") if isinstance(part, Mapping) else None
