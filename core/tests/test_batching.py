@@ -225,3 +225,15 @@ def test_cancelling_ends_one_and_closing_all():
     assert scheduler.next(third).finish_reason == "cancelled" and scheduler.next(third) is None
     assert list(streams[0]) == [] and lane.closed
     assert next(streams[2]).finish_reason == "cancelled"
+
+
+def test_cancelling_all_ends_also_who_has_no_place_in_this_moment():
+    lane, scheduler = made(places=1)
+    streams = [stream(scheduler, text, 40) for text in ("A", "B")]
+    next(streams[0])
+    job = lane.jobs.pop()  # between two lists: nobody who looks finds it
+    scheduler.cancel_all()
+    lane.put_back.append(job)
+
+    assert list(streams[0])[-1].finish_reason == "cancelled"
+    assert list(streams[1])[-1].finish_reason == "length"  # it came later

@@ -59,7 +59,18 @@ def test_another_thread_waits_until_the_stream_ends():
 
     turn.end_stream()
     thread.join(LIMIT)
-    assert found == ["c"] and list(one) == []
+    assert found == ["c"]
+    with pytest.raises(EngineError, match="not at its end"):
+        next(one)
+
+
+def test_a_session_that_closes_leaves_a_finished_stream_alone():
+    turn = Turn()
+    one = stream(turn)
+    assert list(one) == ["a", "b"]
+    turn.end_stream()
+
+    assert list(one) == []
 
 
 def test_closing_while_an_item_is_computed_cancels_it():

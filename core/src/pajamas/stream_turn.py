@@ -56,7 +56,7 @@ class Turn:
         """Close the stream that has the turn, whichever thread has opened it."""
         stream = self._stream()
         if stream is not None:
-            stream.close()
+            stream.break_off()
 
     def __enter__(self) -> None:
         self.take()
@@ -75,12 +75,25 @@ class Stream(Generic[T]):
     def __init__(self, turn: Turn, items: Callable[[], Iterator[T]], cancel: Callable[[], None]) -> None:
         self._items = _in_turn(turn, items, weakref.ref(self))
         self._cancel = cancel
+        self._ended = self._broken_off = False
 
     def __iter__(self) -> Iterator[T]:
         return self
 
     def __next__(self) -> T:
-        return next(self._items)
+        """Raises EngineError where the session was closed before the last item: what came is not all."""
+        try:
+            return next(self._items)
+        except StopIteration:
+            self._ended = True
+            if self._broken_off:
+                raise EngineError("This session was closed.", "Its stream was not at its end.", "") from None
+            raise
+
+    def break_off(self) -> None:
+        """Close it for its session's sake: its reader is told."""
+        self._broken_off = not self._ended
+        self.close()
 
     def close(self) -> None:
         """Free the session at once; from another thread, as soon as the engine stops."""

@@ -80,4 +80,15 @@ def test_what_cannot_be_saved(tiny_q4, load_session, tmp_path):
     ask(session)
     with pytest.raises(EngineError):
         session.save_prompt_cache(tmp_path / "missing" / "cache")
+    with pytest.raises(EngineError, match="is no file"):
+        session.save_prompt_cache(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_prompt_that_was_not_to_be_kept_does_not_hide_the_one_before(tiny_q4, load_session, tmp_path):
+    session = load_session(tiny_q4)
+    ask(session)
+    list(session.generate(GenerateRequest(prompt="Another", max_tokens=1, cache_prompt=False)))
+    session.save_prompt_cache(tmp_path / "cache")
+
+    assert (tmp_path / "cache").stat().st_size > 0

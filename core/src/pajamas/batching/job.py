@@ -87,6 +87,8 @@ class BatchedJob(Generic[SequenceT]):
         self.ended = False
         self.cancelled = False
         """Nobody wants it any more: it ends before the next step."""
+        self.ticket = 0
+        """Given by the scheduler: the later the job came, the larger."""
         self.error: Exception | None = None
         self.prompt_size = len(prompt)
         self.limit = limit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import count
 from typing import Any, Generic, Protocol, TypeVar
 
 from pajamas.batching.job import BatchedJob
@@ -70,6 +71,8 @@ class BatchScheduler(Generic[JobT, LaneT]):
         self.closed = False
         self.steps = 0
         self._most_waiting = most_waiting
+        self._tickets = count(1)
+        self._last_ticket = self._cancelled_up_to = 0
         self._came: deque[JobT] = deque()  # from any thread; the rest only by who has the turn
         self._waiting: list[JobT] = []
 
@@ -94,6 +97,7 @@ class BatchScheduler(Generic[JobT, LaneT]):
                 f"{waiting} do, and more are not taken.",
                 "Ask again later, or load it with more max_sequences.",
             )
+        job.ticket = self._last_ticket = next(self._tickets)
         self._came.append(job)
 
     def next(self, job: JobT) -> Chunk | None:
@@ -144,6 +148,8 @@ class BatchScheduler(Generic[JobT, LaneT]):
 
     def cancel_all(self) -> None:
         """End all jobs, as `cancel`."""
+        # One that changes its place just now is not seen below: the next sweep knows it by its ticket.
+        self._cancelled_up_to = self._last_ticket
         for job in self._jobs():
             job.cancelled = True
         for job in self._jobs():
@@ -164,15 +170,17 @@ class BatchScheduler(Generic[JobT, LaneT]):
         while self._came:
             self._waiting.append(self._came.popleft())
         for job in self._waiting:
-            _end_if_cancelled(job)
+            self._end_if_cancelled(job)
         self._waiting = [job for job in self._waiting if not job.ended]
         for lane in self.lanes:
             for job in list(lane.jobs):
-                _end_if_cancelled(job)
+                self._end_if_cancelled(job)
                 if job.ended:
                     lane.release(job)
             if lane.put_back:
-                self._waiting[:0] = lane.put_back
+                for job in lane.put_back:
+                    self._end_if_cancelled(job)
+                self._waiting[:0] = [job for job in lane.put_back if not job.ended]
                 lane.put_back = []
 
     def _admit(self) -> None:
@@ -216,7 +224,6 @@ class BatchScheduler(Generic[JobT, LaneT]):
         for lane in list(self.lanes):
             yield from list(lane.jobs)
 
-
-def _end_if_cancelled(job: BatchedJob[Any]) -> None:
-    if job.cancelled and not job.ended:
-        job.end("cancelled")
+    def _end_if_cancelled(self, job: JobT) -> None:
+        if (job.cancelled or job.ticket <= self._cancelled_up_to) and not job.ended:
+            job.end("cancelled")

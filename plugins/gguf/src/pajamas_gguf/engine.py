@@ -121,7 +121,7 @@ def forget_errors() -> None:
 
 def last_error(otherwise: str = "The engine gave no reason.") -> str:
     """What the engine logged last as an error, in one line."""
-    errors = [line for level, line in _log.lines if level == _ERROR]
+    errors = [line for level, line in list(_log.lines) if level == _ERROR]
     return "; ".join(errors[-2:]) if errors else otherwise
 
 

@@ -43,17 +43,18 @@ class Lane:
         """In this moment: a thread that cancels all of them may stop the engine."""
         self.put_back: list[Job] = []
         """Jobs that have lost their place and must be admitted again."""
-        self.last: Sequence | None = None
-        """The sequence that was given or left last."""
+        self.used = False
+        """Whether there has been anything in it."""
         self._batch_size = batch_size
         self._alone = sequences == 1
         self._cells = Cells(context.cells)
         self._idle = [Sequence(context, number, self._cells, model) for number in range(sequences)]
 
     @property
-    def used(self) -> bool:
-        """Whether there has been anything in it."""
-        return self.last is not None
+    def last(self) -> Sequence | None:
+        """The sequence with tokens in it that was given or left last."""
+        filled = [one for one in (*self._idle, *(job.sequence for job in self.jobs)) if one is not None and one.tokens]
+        return max(filled, key=lambda sequence: sequence.used, default=None)
 
     def admit(self, job: Job) -> bool:
         """Give the job a sequence, which begins with what is known of its tokens; False if there is no room yet."""
@@ -138,7 +139,7 @@ class Lane:
         raise EngineError("There is no room for another prompt.", "Answers are being computed.", "Wait until they end.")
 
     def _touch(self, sequence: Sequence) -> None:
-        self.last = sequence
+        self.used = True
         sequence.used = time.monotonic()
 
     def _source(self, job: Job) -> tuple[Sequence | None, int]:

@@ -14,6 +14,7 @@ from pajamas_gguf import engine
 from pajamas_gguf.checkup import refused
 from pajamas_gguf.parameters import Parameters
 from pajamas_gguf.session.interrupt import Interrupt
+from pajamas_gguf.session.uses import Uses
 
 # The engine knows most by their text, but only where the file gives them a special type.
 _END_OF_TURN = ("<|im_end|>", "<end_of_turn>", "<|eot_id|>")
@@ -51,7 +52,9 @@ class Model:
             raise refused(path, engine.last_error())
         self.path = path
         self.pointer: int = pointer
-        self.close = weakref.finalize(self, lib.llama_model_free, pointer)
+        self.uses = Uses(lambda: lib.llama_model_free(pointer))
+        """Hold it to read the vocabulary where the session may be closed meanwhile."""
+        self.close = weakref.finalize(self, self.uses.close)
         self._lib = lib
         self._vocabulary = lib.llama_model_get_vocab(pointer)
         self._metadata = metadata

@@ -55,6 +55,8 @@ def save(sequence: Sequence | None, path: Path, model: str) -> None:
     """
     if sequence is None or not sequence.tokens:
         raise UsageError("There is no prompt to save.", "This session has computed none.", "Generate first.")
+    if path.exists() and not path.is_file():
+        raise EngineError(f"{path} cannot be written.", "It is no file, and must not be replaced.", "Name another.")
     lib = engine.library()
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     tokens = (ctypes.c_int32 * len(sequence.tokens))(*sequence.tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -18,14 +19,13 @@ from pajamas_gguf.batching.lane import make_lane
 from pajamas_gguf.batching.scheduler import Scheduler
 from pajamas_gguf.memory_log import read_memory
 from pajamas_gguf.session import embed, prompt_cache, score
+from pajamas_gguf.session.at_exit import leave_to_finalizers, stop_at_exit
 from pajamas_gguf.session.context import Context
 from pajamas_gguf.session.features import EMBEDDING, GENERATING
-from pajamas_gguf.session.grammar import Grammar
-from pajamas_gguf.session.json_schema import to_grammar
 from pajamas_gguf.session.model import Model
 from pajamas_gguf.session.pages import forget_copied
-from pajamas_gguf.session.prompt import prompt_of
-from pajamas_gguf.session.sampler import Sampler
+from pajamas_gguf.session.request import checked
+from pajamas_gguf.session.uses import check_process
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,6 +51,7 @@ class GGUFSession:
         self._facts = facts
         self._parameters = parameters
         self._closed = False
+        self._process = os.getpid()
         self._model = model = Model(path, parameters, facts.metadata, facts.end_tokens)
         forget_copied(model.load_log, facts.parts)
         self._scheduler = Scheduler(
@@ -65,6 +66,7 @@ class GGUFSession:
             self._take_context()
         else:
             self._scheduler.lane(exact=False)
+        stop_at_exit(self)
 
     @cached_property
     def architecture(self) -> Architecture:
@@ -96,12 +98,8 @@ class GGUFSession:
     @property
     def memory(self) -> MemoryUse:
         self._check_open()
-        contexts = [lane.context for lane in self._scheduler.lanes]
-        if self._context is not None:
-            contexts.append(self._context)
-        return read_memory(
-            [*self._model.load_log, *(line for context in contexts for line in context.log)], self._model.size
-        )
+        lines = (line for context in self._contexts() for line in context.log)
+        return read_memory([*self._model.load_log, *lines], self._model.size)
 
     @property
     def chat_template(self) -> str | None:
@@ -116,12 +114,12 @@ class GGUFSession:
         return self._facts.default_sampling
 
     def tokenize(self, text: str, *, add_special: bool = True, parse_special: bool = True) -> list[int]:
-        self._check_open()
-        return self._model.tokenize(text, add_special=add_special, parse_special=parse_special)
+        with self._model.uses:
+            return self._model.tokenize(text, add_special=add_special, parse_special=parse_special)
 
     def detokenize(self, token_ids: list[int]) -> str:
-        self._check_open()
-        return self._model.detokenize(token_ids)
+        with self._model.uses:
+            return self._model.detokenize(token_ids)
 
     def generate(self, request: GenerateRequest) -> AnswerStream[Job]:
         """A lazy stream, a chunk a token; `close` frees its place at once. One may be read in each of many threads, or
@@ -142,28 +140,13 @@ class GGUFSession:
             raise UnsupportedFeature(
                 "This session embeds, it does not generate.", "It was loaded for that.", "Load anew."
             )
-        prompt = prompt_of(request, self._model)
-        room = self.context_length - len(prompt)
-        if room < 1:
-            raise ContextOverflow(
-                f"The prompt has {len(prompt):,} tokens.",
-                f"The context holds {self.context_length:,}, and the answer needs at least one.",
-                "Shorten the prompt, or load with a longer context.",
-            )
-        limit = room if request.max_tokens is None else min(room, request.max_tokens)
-        grammar_text = to_grammar(request.json_schema) if request.json_schema is not None else request.grammar
-        sampler = Sampler(
-            request.sampling,
-            self._model.vocabulary_size,
-            prompt=prompt,
-            forbidden=self._model.end_tokens if request.ignore_eos else (),
-            grammar=Grammar(grammar_text, self._model) if grammar_text is not None else None,
-        )
+        with self._model.uses:
+            make = checked(request, self._model, self.context_length)
 
         def begin() -> Job:
             self._check_open()
             self._drop_idle_context()
-            return Job(self._model, sampler, request, prompt, limit)
+            return make()
 
         return AnswerStream(self._scheduler, begin)
 
@@ -253,6 +236,12 @@ class GGUFSession:
             self._context = None
             self._model.close()
 
+    def stop(self) -> None:
+        """At the interpreter's exit: no thread computes from now on, so that the engine's memory can be freed."""
+        if not self._closed:
+            self._closed = True
+            leave_to_finalizers(self._process, self._scheduler.turns, self._contexts(), self._model)
+
     @cached_property
     def _fingerprint(self) -> str:
         return prompt_cache.fingerprint(self._facts.parts, self._facts.data_offset, self._parameters.kv_type)
@@ -272,6 +261,10 @@ class GGUFSession:
         self._context.cancelled = False
         return self._context
 
+    def _contexts(self) -> list[Context]:
+        scoring = self._context
+        return [*(lane.context for lane in list(self._scheduler.lanes)), *([scoring] if scoring is not None else [])]
+
     def _drop_idle_context(self) -> None:
         """Free the memory that scoring has taken, if nobody scores now."""
         if self._context is not None and self._turn.take_now():
@@ -283,12 +276,13 @@ class GGUFSession:
                 self._turn.leave()
 
     def _cancel_score(self) -> None:
-        if self._context is not None:
-            self._context.cancelled = True
+        if (context := self._context) is not None:
+            context.cancelled = True
 
     def _check_open(self) -> None:
         if self._closed:
             raise EngineError("This session is closed.", "Its model is no longer in memory.", "Load it again.")
+        check_process(self._process)
 
     def _check_generates(self) -> None:
         self._check_open()

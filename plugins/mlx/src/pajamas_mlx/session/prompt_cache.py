@@ -56,6 +56,8 @@ def save(sequence: Sequence | None, device: str, path: Path, model: str) -> None
     """
     if sequence is None or not sequence.tokens:
         raise UsageError("There is no prompt to save.", "This session has computed none yet.", "Generate first.")
+    if path.exists() and not path.is_file():
+        raise EngineError(f"{path} cannot be written.", "It is no file, and must not be replaced.", "Name another.")
     metadata = {"pajamas_tokens": json.dumps(sequence.tokens), "pajamas_model": model}
     caches = engine.engine().caches
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
