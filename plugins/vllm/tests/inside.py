@@ -1,6 +1,7 @@
 """Run by the interpreter that has vLLM, once for all tests: what can only be asked beside the engine.
 
-`python inside.py FOLDER` loads models in this process and prints one JSON object, by the name of each question.
+`python inside.py FOLDER` loads models in this process and writes answers.json there, by the name of each question.
+`python inside.py` loads one, says so, and waits to be killed.
 """
 
 from __future__ import annotations
@@ -147,7 +148,15 @@ def surroundings():
     return {name: value for name, value in os.environ.items() if name.startswith(("VLLM", "HF_HUB", "OMP", "TORCH"))}
 
 
+def wait():
+    with load(MODEL, OPTIONS):
+        os.write(1, b"loaded\n")
+        time.sleep(600)
+
+
 def main() -> None:
+    if len(sys.argv) == 1:
+        wait()
     folder = Path(sys.argv[1])
     logging.basicConfig(level=logging.WARNING)
     before = surroundings()

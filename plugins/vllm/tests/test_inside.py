@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # vLLM is started some times
+
 HERE = Path(__file__).parent
 
 

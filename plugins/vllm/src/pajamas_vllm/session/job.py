@@ -31,7 +31,7 @@ class Job:
         self.exact = request.exact or request.sampling.seed is not None
         self.ended = False
         self.inbox: SimpleQueue[tuple[float, Any]] = SimpleQueue()
-        """What the engine says, each with its time: a RequestOutput, an exception, or None where it was cancelled."""
+        """What the engine says, each with its time: a RequestOutput, an exception, or None at its end."""
         self.end: Callable[[], object] | None = None
         """Ends the request in the engine, from any thread; set when it is given to the engine."""
         self.entered = 0.0

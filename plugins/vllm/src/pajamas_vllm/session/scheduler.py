@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -33,6 +32,8 @@ class Scheduler:
         """
         self._core.check()
         running = self._core.submit(self._run(job))
+        # Cancelled it may be before it begins, and its reader must not wait: hence here, and not in `_run`.
+        running.add_done_callback(lambda _: job.put(None))
         job.end = running.cancel
 
     def next(self, job: Job) -> Chunk | None:
@@ -65,9 +66,6 @@ class Scheduler:
         try:
             async with self._gate.enter(alone=job.exact):
                 await self._answer(job)
-        except asyncio.CancelledError:
-            job.put(None)
-            raise
         except Exception as error:  # whatever it is, the job's reader must get it
             job.put(self._core.translated(error))
 
