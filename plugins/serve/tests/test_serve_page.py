@@ -50,7 +50,7 @@ def test_one_talks_to_it_by_keyboard(page, tiny):
     page.until(f"{TURNS}.length === 2 && {DONE}")
     assert page.run("document.querySelectorAll('.user')[1].textContent") == "<b>And</b> 3+4?"
     assert page.run("document.getElementById('health').textContent") == "Ready"
-    assert page.run("document.querySelector('#state tbody').innerText").startswith("tiny\t1\t0/")
+    page.until("document.querySelector('#state tbody').innerText.startsWith('tiny\\t1\\t0/')")
 
 
 def test_settings_are_honoured_and_errors_are_shown(page):
