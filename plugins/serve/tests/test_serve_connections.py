@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import signal
 import socket
 import time
@@ -84,30 +83,43 @@ def count(serve, tmp_path):
     )
 
 
+def send(client, server, body):
+    client.settimeout(20)
+    client.connect(("127.0.0.1", int(server.url.rpartition(":")[2])))
+    head = b"POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n"
+    client.sendall(head % len(body) + body)
+    assert b"200 OK" in client.recv(1000)
+
+
 @pytest.mark.parametrize("signals, options", [(2, ()), (1, ("--drain-timeout", 0))])
-@pytest.mark.parametrize("reads", [True, False])
-def test_answers_that_must_end_end_with_an_error(count, signals, options, reads):
+def test_answers_that_must_end_end_with_an_error(count, signals, options):
     server = count(*options)
     workers = server.workers()
     with socket.socket() as client:
-        client.settimeout(20)
-        if not reads:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-        client.connect(("127.0.0.1", int(re.findall(r":(\d+)", server.url)[0])))
-        prompt = b"slow 0.01" if reads else b"count 2000000"
-        body = b'{"prompt": "%s", "max_tokens": 10000000, "stream": true}' % prompt
-        client.sendall(b"POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
-        assert b"200 OK" in client.recv(1000)
-        time.sleep(0 if reads else 1.5)  # until nothing more goes into the connection
+        send(client, server, b'{"prompt": "slow 0.01", "max_tokens": 10000000, "stream": true}')
         began = time.monotonic()
         for _ in range(signals):
             server.process.send_signal(signal.SIGTERM)
             time.sleep(0.3)
-        if reads:
-            text = b""
-            while more := client.recv(10000):
-                text += more
-            assert b"The server is stopping" in text and text.endswith(b"0\r\n\r\n") and b"[DONE]" not in text
+        text = b""
+        while more := client.recv(10000):
+            text += more
+        assert b"The server is stopping" in text and text.endswith(b"0\r\n\r\n") and b"[DONE]" not in text
         assert server.process.wait(20) == 0
     assert time.monotonic() - began < 20 and until(lambda: not any(map(alive, workers)))
+    assert "Traceback" not in server.log and "ASGI" not in server.log
+
+
+def test_a_client_that_does_not_read_does_not_keep_the_server(serve, tiny_gguf):
+    server = serve("--model", f"tiny={tiny_gguf}", "--threads", 1, "--context", 2048, "--drain-timeout", 0)
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        send(
+            client,
+            server,
+            b'{"prompt": "Once", "max_tokens": 2000, "ignore_eos": true, "stream": true, "logprobs": 100}',
+        )
+        assert until(lambda: server.metric("pajamas_slots", state="busy") == 0, 30)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
     assert "Traceback" not in server.log and "ASGI" not in server.log
