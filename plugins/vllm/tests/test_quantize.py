@@ -103,9 +103,11 @@ def test_gptq_chooses_the_weights_by_a_text(quantizer, tmp_path, scheme, options
     assert details["calibration"]["samples"] == 24
 
 
-def test_without_a_text_weights_are_rounded(quantizer, tmp_path):
-    model = copy_without(tmp_path / "model", "calibration.jsonl")
-    result = convert(tmp_path / "out", model=model, precision="w4a16")
+def test_without_a_text_weights_are_rounded(quantizer, tmp_path, monkeypatch):
+    """And paths may be relative, though the program works in another folder."""
+    copy_without(tmp_path / "model", "calibration.jsonl")
+    monkeypatch.chdir(tmp_path)
+    result = convert("out", model="model", precision="w4a16")
     weights = json.loads((result.artifacts[0].path / "config.json").read_text())["quantization_config"]
 
     assert "rounded to the nearest" in result.artifacts[0].notes[0]

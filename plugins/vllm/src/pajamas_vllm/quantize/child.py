@@ -96,7 +96,7 @@ def load(task: dict[str, Any]) -> Any:
         model = transformers.AutoModelForCausalLM.from_pretrained(
             task["source"], dtype=getattr(torch, task["dtype"]), trust_remote_code=False, local_files_only=True
         )
-    except (ValueError, KeyError, TypeError, ImportError, RuntimeError) as error:
+    except (ValueError, KeyError, TypeError, ImportError, RuntimeError, OSError) as error:
         why = f"{type(error).__name__}: {error}"[:500]
         fix = "Is the model verified? Other formats may take it: --formats gguf."
         raise Failure("UnsupportedModel", "transformers cannot load this model.", why, fix) from error

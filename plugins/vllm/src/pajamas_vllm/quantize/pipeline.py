@@ -74,14 +74,14 @@ def quantize(job: QuantizeJob) -> Artifact:
 
 def _task(job: QuantizeJob, scheme: Scheme, plan: Plan, source: Path, made: Path, text: Path | None) -> Task:
     return Task(
-        source=str(source),
-        output=str(made),
+        source=str(source.absolute()),  # the program works in another folder
+        output=str(made.absolute()),
         preset=scheme.preset,
         dtype=plan.dtype,
         layers=plan.layers,
         ignored=(*plan.ignored, *(() if "lm_head" in plan.ignored else ("lm_head",))),
         group_size=plan.group_size,
-        text=None if text is None else str(text),
+        text=None if text is None else str(text.absolute()),
         threads=job.threads,
     )
 
