@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
@@ -25,6 +25,8 @@ log = logging.getLogger("pajamas_serve.requests")
 
 _BODY_SECONDS = 60.0
 """How long a body may take to arrive."""
+_LINGER_SECONDS = 2.0
+"""How long a client that was refused may go on sending: were the connection closed at once, it could not read why."""
 
 
 @define(eq=False)
@@ -87,12 +89,14 @@ class Endpoint:
         try:
             if any(name == b"content-encoding" and value != b"identity" for name, value in scope["headers"]):
                 raise _Refused(ENCODED)
+            _check_length(scope, self._service.settings.max_body)
             call.body = await _read_body(receive, self._service.settings.max_body)
         except _Refused as refused:
-            await out.error(refused.error, close=True)
             self._service.finished(call, refused.error.status)
+            with suppress(Gone):
+                await out.refuse(refused.error, receive)
             return
-        except _Gone:
+        except Gone:
             self._service.finished(call, 499)
             return
         work = asyncio.ensure_future(self._work(call, out))
@@ -110,6 +114,12 @@ class Endpoint:
 
     async def _work(self, call: Call, out: _Out) -> None:
         """499 (the client has left) is nginx's code, for log and metrics only."""
+        try:
+            await self._answer(call, out)
+        except Gone:
+            out.status = 499
+
+    async def _answer(self, call: Call, out: _Out) -> None:
         limit = self._service.settings.request_timeout
         try:
             async with asyncio.timeout(limit):
@@ -122,9 +132,9 @@ class Endpoint:
             await out.error(api_error(TimedOut(f"The answer took longer than {limit:g} seconds.", "", "")))
         except PajamasError as error:
             await out.error(api_error(error))
-        except Exception as error:
-            if isinstance(error, OSError) and out.begun:
-                raise  # the connection broke: nobody is there to be told
+        except Gone:
+            raise
+        except Exception:
             log.exception("Request %s failed.", call.id)
             await out.error(internal(call.id))
 
@@ -133,7 +143,7 @@ class _Out:
     """What goes back over the connection, which two tasks write to: the answer's, and pings in its silence."""
 
     def __init__(self, send: Send, ping_interval: float) -> None:
-        self._send = send
+        self._connection = send
         self._interval = ping_interval
         self.begun = False
         self._last = 0.0
@@ -160,14 +170,36 @@ class _Out:
             pings.cancel()
         await self._send({"type": "http.response.body", "body": b""})
 
-    async def error(self, error: ApiError, *, close: bool = False) -> None:
+    async def error(self, error: ApiError) -> None:
         if not self.begun:
-            headers = (*error.headers(), *([(b"connection", b"close")] if close else []))
-            await self.whole(Json(body=error.body(), status=error.status, headers=headers))
+            await self.whole(Json(body=error.body(), status=error.status, headers=tuple(error.headers())))
             return
         self.status = error.status
         await self._frame(b"data: " + json.dumps(error.body()).encode() + b"\n\n")
         await self._send({"type": "http.response.body", "body": b""})
+
+    async def refuse(self, error: ApiError, receive: Receive) -> None:
+        """Of a request whose body was not read: the connection ends with it."""
+        data = json.dumps(error.body()).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(data)).encode()),
+                   (b"connection", b"close"), *error.headers()]  # fmt: skip
+        await self._start(error.status, headers)
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_SECONDS):
+                while (message := await receive())["type"] == "http.request" and message.get("more_body", False):
+                    pass
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def _send(self, message: Message) -> None:
+        try:
+            await self._connection(message)
+        except OSError as error:
+            raise Gone from error
+        except RuntimeError as error:
+            if "is closed" not in str(error):  # what uvloop says
+                raise
+            raise Gone from error
 
     async def _frame(self, frame: bytes) -> None:
         if not self.begun:
@@ -189,7 +221,7 @@ class _Out:
                 await self._frame(b": ping\n\n")
 
 
-class _Gone(Exception):
+class Gone(Exception):
     """The client has left."""
 
 
@@ -197,6 +229,13 @@ class _Refused(Exception):
     def __init__(self, error: ApiError) -> None:
         super().__init__(error.message)
         self.error = error
+
+
+def _check_length(scope: Scope, limit: int) -> None:
+    """Raises _Refused for a body that says itself that it is too large."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and int(value) > limit:  # httptools has seen to it that it is a number
+            raise _Refused(TOO_LARGE)
 
 
 async def _read_body(receive: Receive, limit: int) -> bytes:
@@ -207,7 +246,7 @@ async def _read_body(receive: Receive, limit: int) -> bytes:
             while True:
                 message: Message = await receive()
                 if message["type"] == "http.disconnect":
-                    raise _Gone
+                    raise Gone
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
                 if size > limit:
