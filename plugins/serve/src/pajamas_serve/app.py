@@ -24,7 +24,7 @@ from pajamas_serve.api.page import FILES, page
 from pajamas_serve.api.responses import responses
 from pajamas_serve.api.status import health, live, metrics, ready, status
 from pajamas_serve.api.tokens import apply_template, detokenize, tokenize, tokenizer_info
-from pajamas_serve.guard import Guard
+from pajamas_serve.guard import Guard, stray
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -56,6 +56,12 @@ _ROUTES: tuple[tuple[str, str, Handler], ...] = (
 )
 """Those under /v1 are there without it too, as on other servers."""
 
+_ELSEWHERE = {
+    "/completion": "POST /v1/completions", "/infill": "POST /v1/completions", "/embedding": "POST /v1/embeddings",
+    "/props": "GET /v1/models and GET /tokenizer_info", "/slots": "GET /status", "/lora-adapters": "GET /v1/models",
+}  # fmt: skip
+"""What programs that were written for llama.cpp's server ask for."""
+
 
 def create_app(service: Service) -> ASGIApp:
     """The whole application. Its lifespan starts the models' workers and ends them."""
@@ -73,25 +79,29 @@ def create_app(service: Service) -> ASGIApp:
     for method, path, handler in _ROUTES:
         for shown in (path, path.removeprefix("/v1")) if path.startswith("/v1/") else (path,):
             routes.append(Route(shown, Endpoint(service, handler, path), methods=[method]))
-    middleware = [Middleware(Guard, settings=service.settings, token=service.token)]
+    middleware = [Middleware(Guard, service=service)]
     if service.settings.cors_origins:
         cors = Middleware(
             CORSMiddleware, allow_origins=list(service.settings.cors_origins), allow_methods=["GET", "POST"],
-            allow_headers=["authorization", "content-type"], expose_headers=["x-request-id"],
+            allow_headers=["*"], expose_headers=["x-request-id", "retry-after"],
         )  # fmt: skip
         middleware.insert(0, cors)
+
+    async def unrouted(request: Request, error: Exception) -> Response:
+        found = _refusal(request.method, request.url.path, known=getattr(error, "status_code", 404) == 405)
+        service.finished(stray(request.scope), found.status)
+        return JSONResponse(found.body(), found.status, headers=getattr(error, "headers", None))
+
     return Starlette(
-        routes=routes, middleware=middleware, lifespan=lifespan,
-        exception_handlers={404: _not_found, 405: _not_allowed},
-    )  # fmt: skip
+        routes=routes, middleware=middleware, lifespan=lifespan, exception_handlers={404: unrouted, 405: unrouted}
+    )
 
 
-async def _not_found(request: Request, _: Exception) -> Response:
-    message = f"There is no {request.method} {request.url.path}."
-    return JSONResponse(ApiError(status=404, type="not_found_error", message=message, code="not_found").body(), 404)
-
-
-async def _not_allowed(request: Request, error: Exception) -> Response:
-    message = f"{request.url.path} does not take {request.method}."
-    body = ApiError(status=405, type="invalid_request_error", message=message, code="method_not_allowed").body()
-    return JSONResponse(body, 405, headers=getattr(error, "headers", None))
+def _refusal(method: str, path: str, *, known: bool) -> ApiError:
+    if not known:
+        message, code = f"There is no {method} {path}.", "not_found"
+        if (other := _ELSEWHERE.get(path.rstrip("/").removeprefix("/v1"))) is not None:
+            message += f" It is an endpoint of llama.cpp's server; here there is {other}."
+        return ApiError(status=404, type="not_found_error", message=message, code=code)
+    message, code = f"{path} does not take {method}.", "method_not_allowed"
+    return ApiError(status=405, type="invalid_request_error", message=message, code=code)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,7 @@ import click
 from pajamas.cli.plugin import backend_option, complete_models, progress, say, say_field
 from pajamas.errors import UsageError
 from pajamas.types import LoadOptions
+from pajamas_serve.seconds import Seconds
 
 if TYPE_CHECKING:
     from pajamas_serve.settings import ModelSpec, PoolSettings, ServerSettings
@@ -22,6 +25,7 @@ _LOADING = (
     "context_length", "threads", "gpu_layers", "kv_type", "tensor_parallel", "pipeline_parallel", "distributed",
 )  # fmt: skip
 """Options that are passed on to each session."""
+_ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^\s/?#@]+")
 
 
 @click.command()
@@ -53,16 +57,16 @@ _LOADING = (
 )
 @click.option("--min-workers", type=click.IntRange(min=0), metavar="N", help="Workers of a pinned model at any time.")
 @click.option("--max-workers", type=click.IntRange(min=1), metavar="N", help="Most workers of a model.")
-@click.option("--idle-timeout", type=click.FloatRange(min=0), metavar="SECONDS",
+@click.option("--idle-timeout", type=Seconds(), metavar="SECONDS",
               help="End workers that nobody has needed for so long. Default: 300.")  # fmt: skip
 @click.option(
     "--memory-limit", type=click.IntRange(min=1), metavar="MIB", help="For all workers. Default: what is free."
 )
 @click.option("--max-queue", type=click.IntRange(min=1), metavar="N", help="Requests that may wait for a slot.")
-@click.option("--queue-timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="How long one may wait.")
-@click.option("--request-timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+@click.option("--queue-timeout", type=Seconds(), metavar="SECONDS", help="How long one may wait.")
+@click.option("--request-timeout", type=Seconds(zero=False), metavar="SECONDS",
               help="How long an answer may take.")  # fmt: skip
-@click.option("--drain-timeout", type=click.FloatRange(min=0), metavar="SECONDS",
+@click.option("--drain-timeout", type=Seconds(), metavar="SECONDS",
               help="How long answers may go on when the server is to stop.")  # fmt: skip
 @click.option("--max-body", type=click.IntRange(min=1), metavar="BYTES", help="Largest request. Default: 16 MiB.")
 @click.option("--max-prompt-tokens", type=click.IntRange(min=1), metavar="N", help="Longest prompt.")
@@ -118,10 +122,22 @@ def command(**options: Any) -> None:
 
         def started(service: Service) -> None:
             stack.enter_context(recorded(address, names, service.token))
-            say_field("Serving: ", f"{', '.join(names)} at {address}/v1", err=True)
+            tell("Serving", f"{', '.join(names)} at {address}/v1")
 
+        tell = logs.said if options["log_format"] == "json" else _tell
         serve(settings, opened, started)
-    say("Stopped.", err=True)
+    tell("Stopped")
+
+
+def _tell(what: str, more: str = "") -> None:
+    """Say it to people; a server whose standard error is full goes on without."""
+    try:
+        if more:
+            say_field(f"{what}: ", more, err=True)
+        else:
+            say(f"{what}.", err=True)
+    except OSError:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  # what waits in it would be an error at the exit
 
 
 def address_of(host: str, port: int) -> str:
@@ -138,6 +154,14 @@ def server_settings(options: dict[str, Any]) -> ServerSettings:
     """
     from pajamas_serve.settings import PoolSettings, ServerSettings
 
+    if not options["host"].strip():
+        raise UsageError("--host is empty.", "", "Give an address of this machine, such as 127.0.0.1.")
+    for origin in options["cors_origins"]:
+        if not _ORIGIN.fullmatch(origin):
+            raise UsageError(
+                f"--cors-origin {origin!r} is no origin.", "A browser would never send it.",
+                "Write it as https://example.org:8443, without a path, or * for all.",
+            )  # fmt: skip
     models = model_specs(options["models"], options["pins"])
     load = {name: options[name] for name in _LOADING}
     limit = options["memory_limit"]
@@ -183,6 +207,8 @@ def _aliases(given: tuple[str, ...], models: tuple[ModelSpec, ...]) -> dict[str,
     for text in given:
         alias, _, name = text.partition("=")
         name = name or names[0]
+        if not alias.strip():
+            raise UsageError(f"--alias {text!r} is empty.", "", "Write --alias NAME, or --alias NAME=MODEL.")
         if name not in names or alias in names or aliases.get(alias, name) != name:
             raise UsageError(f"--alias {text} is no name for a model.", f"Models: {', '.join(names)}.", "")
         aliases[alias] = name

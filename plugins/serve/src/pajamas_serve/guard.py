@@ -8,13 +8,14 @@ import json
 import secrets
 from typing import TYPE_CHECKING
 
+from pajamas_serve.api.endpoint import Call
 from pajamas_serve.api.errors import FOREIGN, UNAUTHORIZED, ApiError
 from pajamas_serve.api.page import FILES
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from pajamas_serve.settings import ServerSettings
+    from pajamas_serve.service import Service
 
 _PUBLIC = frozenset({*FILES, "/health", "/v1/health", "/live", "/ready"})
 """Open without a key: they say nothing of models or requests."""
@@ -33,10 +34,11 @@ def is_local(host: str) -> bool:
 class Guard:
     """Gives every request an id, and lets in who has a key and is no page of elsewhere."""
 
-    def __init__(self, app: ASGIApp, settings: ServerSettings, token: str) -> None:
+    def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app = app
-        self._settings = settings
-        self._keys = [key.encode() for key in (*settings.api_keys, token)] if settings.api_keys else []
+        self._service = service
+        self._settings = settings = service.settings
+        self._keys = [key.encode() for key in (*settings.api_keys, service.token)] if settings.api_keys else []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,12 +53,16 @@ class Guard:
             await send(message)
 
         if scope["method"] == "POST" and not self._is_welcome(_header(scope, b"origin"), _header(scope, b"host")):
-            await respond(FOREIGN, send_with_id)
+            await self._refuse(FOREIGN, scope, send_with_id)
             return
         if self._keys and scope["path"] not in _PUBLIC and not self._has_key(scope):
-            await respond(UNAUTHORIZED, send_with_id)
+            await self._refuse(UNAUTHORIZED, scope, send_with_id)
             return
         await self._app(scope, receive, send_with_id)
+
+    async def _refuse(self, error: ApiError, scope: Scope, send: Send) -> None:
+        self._service.finished(stray(scope), error.status)
+        await respond(error, send)
 
     def _has_key(self, scope: Scope) -> bool:
         """Every key is compared, each in constant time: how long it takes says nothing of how much was right."""
@@ -83,6 +89,11 @@ def _name(host: bytes) -> str:
     """Of "localhost:8080" or "[::1]:8080"."""
     text = host.decode("latin-1")
     return text[1:].partition("]")[0] if text.startswith("[") else text.partition(":")[0]
+
+
+def stray(scope: Scope) -> Call:
+    """A request that came to no endpoint, for log and metrics: any path there is would be a metric of its own."""
+    return Call(id=scope["state"]["request_id"], route="other", path=scope["path"])
 
 
 async def respond(error: ApiError, send: Send) -> None:

@@ -8,17 +8,23 @@ import sys
 from datetime import UTC, datetime
 
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 
 
 def show(style: str) -> None:
     """Send the server's records to standard error, as "text" or "json"."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if style == "json" else _TextFormatter())
-    for name in ("pajamas_serve", "pajamas"):
+    handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
+    for name in ("pajamas_serve", "pajamas", "uvicorn", "asyncio"):
         logger = logging.getLogger(name)
         logger.handlers[:] = [handler]
         logger.propagate = False
     logging.getLogger("pajamas_serve").setLevel(logging.INFO)
+
+
+def said(what: str, more: str = "") -> None:
+    """What people are told, as a record."""
+    logging.getLogger("pajamas_serve").info("%s: %s" if more else "%s.", *filter(None, (what, more)))
 
 
 class JsonFormatter(logging.Formatter):
@@ -37,10 +43,17 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, default=str)
 
 
-class _TextFormatter(logging.Formatter):
+class TextFormatter(logging.Formatter):
+    """A line for people; control characters, which clients may have chosen, are shown and not obeyed."""
+
     def __init__(self) -> None:
         super().__init__("{asctime} {levelname:7} {message}", "%H:%M:%S", style="{")
 
-    def format(self, record: logging.LogRecord) -> str:
-        request_id = getattr(record, "request_id", None)
-        return super().format(record) + (f" ({request_id})" if request_id else "")
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        text = super().formatMessage(record).translate(_CONTROLS)
+        if request_id := getattr(record, "request_id", None):
+            text += f" ({request_id})"
+        for name in ("error", "prompt", "answers"):
+            if (value := getattr(record, name, None)) is not None:
+                text += f" {name}: {json.dumps(value, default=str)}"
+        return text

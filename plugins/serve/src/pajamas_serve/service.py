@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("pajamas_serve.requests")
 
 _POLLED = frozenset({"/live", "/health", "/v1/health", "/ready", "/metrics", "/status"})
-"""Asked every few seconds by programs; their answers are not logged unless they fail."""
+"""Asked every few seconds by programs; their answers are not logged unless they fail. "Not yet" is an answer."""
+_SHOWN = 256
+"""Characters of what a client chose that go into the log: a path, a user's name."""
 
 
 class Service:
@@ -65,7 +67,7 @@ class Service:
     def log_request(self, call: Call, request: Sampled, prompt: Any) -> None:
         for name in ("user", "safety_identifier", "prompt_cache_key"):
             if (value := getattr(request, name)) is not None:
-                call.facts[name] = value
+                call.facts[name] = value[:_SHOWN]
         call.facts["stream"] = bool(request.stream)
         if self.settings.log_prompts:
             call.facts["prompt"] = prompt
@@ -81,15 +83,19 @@ class Service:
     def finished(self, call: Call, status: int) -> None:
         """A request has ended, in whatever way."""
         seconds = time.perf_counter() - call.began
+        path = call.path[:_SHOWN]
+        level = logging.WARNING if status >= 500 else logging.INFO
+        if call.route in _POLLED and status in (200, 503):
+            level = logging.DEBUG
         self.metrics.request(call.route, call.model, status, seconds)
         log.log(
-            logging.WARNING if status >= 500 else logging.DEBUG if call.route in _POLLED else logging.INFO,
+            level,
             "%s %s in %.3f s",
-            call.path,
+            path,
             status,
             seconds,
             extra={
-                "request_id": call.id, "path": call.path, "status": status, "seconds": round(seconds, 6),
+                "request_id": call.id, "path": path, "status": status, "seconds": round(seconds, 6),
                 "model": call.model or None, **call.facts,
             },
         )  # fmt: skip

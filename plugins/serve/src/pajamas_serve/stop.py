@@ -11,12 +11,13 @@ import click
 from pajamas.cli.plugin import say
 from pajamas.errors import EngineError, UsageError
 from pajamas_serve.running_servers import ServerRecord, choose, is_alive, running
+from pajamas_serve.seconds import Seconds
 
 
 @click.command()
 @click.argument("server", required=False)
 @click.option("--all", "everything", is_flag=True, help="Stop every server.")
-@click.option("--timeout", type=click.FloatRange(min=0), default=60.0, show_default=True, metavar="SECONDS",
+@click.option("--timeout", type=Seconds(), default=60.0, show_default=True, metavar="SECONDS",
               help="How long to wait for it.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Kill it; answers under way are lost.")
 def command(server: str | None, everything: bool, timeout: float, force: bool) -> None:

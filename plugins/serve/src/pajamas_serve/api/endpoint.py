@@ -131,7 +131,10 @@ class Endpoint:
         except TimeoutError:
             await out.error(api_error(TimedOut(f"The answer took longer than {limit:g} seconds.", "", "")))
         except PajamasError as error:
-            await out.error(api_error(error))
+            told = api_error(error)
+            if told.status >= 500:
+                call.facts["error"] = " ".join(str(error).split())
+            await out.error(told)
         except Gone:
             raise
         except Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,11 @@ from pajamas.errors import (
 )
 from pajamas_serve.errors import BadParameter, PromptTooLong, TimedOut, Unavailable, UnknownModel
 
+_LONGEST, _LONGEST_NAME = 4000, 400
+"""Characters."""
+_PATH = re.compile(r"(?<![\w./:])~?(?:/[^/\n'\"]+?)*/([^\s/'\",;:()]+)/?")
+"""An absolute path, and the name at its end."""
+
 
 @frozen(kw_only=True)
 class ApiError:
@@ -35,7 +41,9 @@ class ApiError:
     """What a program can do something with, under llama.cpp's server's names."""
 
     def body(self) -> dict[str, Any]:
-        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        # A client may have chosen a part of it: a model's name, a parameter's.
+        param = self.param if self.param is None else self.param[:_LONGEST_NAME]
+        error = {"message": self.message[:_LONGEST], "type": self.type, "param": param, "code": self.code}
         return {"error": {**error, **self.figures}}
 
     def headers(self) -> list[tuple[bytes, bytes]]:
@@ -62,10 +70,9 @@ _KINDS: tuple[tuple[type[PajamasError], int, str, str | None], ...] = (
 
 def api_error(error: PajamasError) -> ApiError:
     """What a client is told about `error`."""
-    message = " ".join(part if part.endswith((".", ":", "?")) else f"{part}." for part in _parts(error))
     if isinstance(error, BadParameter):
         return ApiError(
-            status=400, type="invalid_request_error", message=message, param=error.parameter, code=error.code
+            status=400, type="invalid_request_error", message=_message(error), param=error.parameter, code=error.code
         )
     for kind, status, name, code in _KINDS:
         if isinstance(error, kind):
@@ -73,15 +80,23 @@ def api_error(error: PajamasError) -> ApiError:
             param, figures = "model" if kind is UnknownModel else None, {}
             if isinstance(error, PromptTooLong):
                 param, figures = error.parameter, {"n_prompt_tokens": error.tokens, "n_ctx": error.context}
+            clients = status < 500 or kind in (Unavailable, TimedOut)
             return ApiError(
-                status=status, type=name, message=message, param=param, code=code, retry_after=wait, figures=figures
-            )
-    return ApiError(status=500, type="server_error", message=message, code="engine_error")
+                status=status, type=name, message=_message(error) if clients else _own_fault(error), param=param,
+                code=code, retry_after=wait, figures=figures,
+            )  # fmt: skip
+    return ApiError(status=500, type="server_error", message=_own_fault(error), code="engine_error")
 
 
-def _parts(error: PajamasError) -> list[str]:
+def _message(error: PajamasError, *parts: str) -> str:
     """What core advises in terms of its command line is of no use to a client."""
-    return [part for part in (error.what, error.why, error.fix) if part and "--" not in part]
+    chosen = [part for part in parts or (error.what, error.why, error.fix) if part and "--" not in part]
+    return " ".join(part if part.endswith((".", ":", "?")) else f"{part}." for part in chosen)
+
+
+def _own_fault(error: PajamasError) -> str:
+    """Of the server's models, without its paths and without what its operator could do: both are in its log."""
+    return _PATH.sub(lambda path: path[1], _message(error, error.what, error.why))
 
 
 UNAUTHORIZED = ApiError(
