@@ -35,5 +35,6 @@ async def of_response(service: Service, call: Call) -> Reply:
 
 
 async def _count(pool: ModelPool, job: Job) -> Reply:
-    tokens = await (await pool.any_worker()).tokenize(job.request.prompt or "")
+    async with pool.any_worker() as worker:
+        tokens = await worker.tokenize(job.request.prompt or "")
     return Json(body={"object": "response.input_tokens", "input_tokens": len(tokens)})

@@ -245,7 +245,8 @@ async def _limited(service: Service, pool: ModelPool, request: GenerateRequest) 
     if settings.max_prompt_tokens is not None:
         count = len(request.token_ids or ())
         if request.prompt is not None:
-            count = len(await (await pool.any_worker()).tokenize(request.prompt))
+            async with pool.any_worker() as worker:
+                count = len(await worker.tokenize(request.prompt))
         if count > settings.max_prompt_tokens:
             raise UsageError(
                 f"The prompt has {count:,} tokens.", f"This server takes {settings.max_prompt_tokens:,}.", "Shorten it."

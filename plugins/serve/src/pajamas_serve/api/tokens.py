@@ -33,12 +33,12 @@ async def tokenize(service: Service, call: Call) -> Reply:
         text = await _rendered(facts, TemplateRequest(messages=request.messages), len(call.body))
     assert text is not None
     check_text(text, given[0])
-    worker = await pool.any_worker()
-    tokens = await worker.tokenize(text, add_special=special, parse_special=request.parse_special is not False)
-    body: dict[str, Any] = {"tokens": tokens, "count": len(tokens), "max_model_len": facts.context_length}
-    if request.with_pieces:
-        pieces = await pool.pieces.of(worker, tokens)
-        body["tokens"] = [{"id": token, "piece": pieces[token]} for token in tokens]
+    async with pool.any_worker() as worker:
+        tokens = await worker.tokenize(text, add_special=special, parse_special=request.parse_special is not False)
+        body: dict[str, Any] = {"tokens": tokens, "count": len(tokens), "max_model_len": facts.context_length}
+        if request.with_pieces:
+            pieces = await pool.pieces.of(worker, tokens)
+            body["tokens"] = [{"id": token, "piece": pieces[token]} for token in tokens]
     return Json(body=body)
 
 
@@ -56,7 +56,8 @@ async def detokenize(service: Service, call: Call) -> Reply:
     request = read(DetokenizeRequest, call.body)
     pool = service.pool(call, request.model)
     await pool.learn()
-    text = await (await pool.any_worker()).detokenize(request.tokens) if request.tokens else ""
+    async with pool.any_worker() as worker:
+        text = await worker.detokenize(request.tokens) if request.tokens else ""
     return Json(body={"content": text, "prompt": text})
 
 

@@ -33,9 +33,9 @@ async def usage_so_far(pool: ModelPool, options: StreamOptions | None, jobs: Seq
     """Args: jobs: one a prompt."""
     if options is None or not options.continuous_usage_stats:
         return UsageSoFar(options, None)
-    worker = await pool.any_worker()
     prompts = 0
-    for job in jobs:
-        tokens = job.request.token_ids
-        prompts += len(tokens if tokens is not None else await worker.tokenize(job.request.prompt or ""))
+    async with pool.any_worker() as worker:
+        for job in jobs:
+            tokens = job.request.token_ids
+            prompts += len(tokens if tokens is not None else await worker.tokenize(job.request.prompt or ""))
     return UsageSoFar(options, prompts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import AsyncGenerator, Callable, Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -38,6 +39,9 @@ class Member:
     worker: AsyncWorker | None = None
     slots: int = 1
     busy: int = 0
+    """Slots that are taken."""
+    visitors: int = 0
+    """Calls that take no slot."""
     idle_since: float = 0.0
     last_sign: float = 0.0
     """When it last began or gave anything for a request."""
@@ -57,6 +61,11 @@ class Member:
         """Slots."""
         return self.slots - self.busy if self.able is not None else 0
 
+    @property
+    def idle(self) -> bool:
+        """Whether it may be ended: nobody uses it."""
+        return self.phase is Phase.READY and not self.busy and not self.visitors
+
     def take(self, prompt: Marks, now: float) -> None:
         """Give a slot to a request."""
         self.busy += 1
@@ -65,7 +74,8 @@ class Member:
 
     def view(self) -> WorkerView:
         """As the policy sees it."""
-        return WorkerView(id=self.id, ready=self.phase is Phase.READY, busy=self.busy, idle_since=self.idle_since)
+        idle_since = math.inf if self.visitors else self.idle_since
+        return WorkerView(id=self.id, ready=self.phase is Phase.READY, busy=self.busy, idle_since=idle_since)
 
     def kill_if_stalled(self, now: float, limit: float) -> None:
         """An engine can be stuck though its process answers pings."""

@@ -87,7 +87,7 @@ class Models:
         for pool in self.all_pools:
             spare = sum(m.phase is not Phase.ENDING for m in pool.members.values()) - pool.min_workers
             if pool is not owner and spare > 0 and not pool.queue:
-                candidates += [(pool, m) for m in pool.members.values() if m.phase is Phase.READY and not m.busy]
+                candidates += [(pool, m) for m in pool.members.values() if m.idle]
         if not candidates:
             return False
         pool, member = min(candidates, key=lambda candidate: candidate[1].idle_since)

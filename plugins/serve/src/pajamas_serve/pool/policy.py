@@ -16,7 +16,7 @@ class WorkerView:
     busy: int
     """Requests that it answers."""
     idle_since: float
-    """When its last request ended, or it became ready."""
+    """When its last request ended, or it became ready; infinite while a call uses it that takes no slot."""
 
 
 @frozen(kw_only=True)

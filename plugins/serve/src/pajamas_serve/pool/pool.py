@@ -79,8 +79,8 @@ class ModelPool:
     async def learn(self) -> Facts:
         """Load the model if it never was, to know what it can do."""
         if self.facts is None:
-            async with self.slot() as slot:
-                return slot.facts
+            async with self.any_worker() as worker:
+                return worker.facts
         return self.facts
 
     @asynccontextmanager
@@ -99,14 +99,24 @@ class ModelPool:
         finally:
             slot.release(answered=answered)
 
-    async def any_worker(self) -> AsyncWorker:
-        """One that is loaded, for calls that take no slot."""
-        for member in self.members.values():
-            if (worker := member.able) is not None:
-                member.idle_since = self._clock()
-                return worker
-        async with self.slot() as slot:
-            return slot.worker
+    @asynccontextmanager
+    async def any_worker(self) -> AsyncIterator[AsyncWorker]:
+        """One that is loaded, for calls that take no slot. It is not ended as idle before the context ends."""
+        member = next((member for member in self.members.values() if member.able is not None), None)
+        if member is None:
+            slot = await self._acquire(None)
+            try:
+                yield slot.worker
+            finally:
+                slot.release(answered=False)  # it has computed nothing: as a probe it says nothing
+            return
+        assert member.worker is not None
+        member.visitors += 1
+        try:
+            yield member.worker
+        finally:
+            member.visitors -= 1
+            member.idle_since = self._clock()
 
     def review(self) -> None:
         """Look at everything again: called when anything has changed, and by a clock."""
@@ -119,7 +129,8 @@ class ModelPool:
             return
         actions = decide(self._view(now))
         for id in actions.stop:
-            _run(self.end(self.members[id]), self._ends)
+            if worker := self._retire(self.members[id]):
+                _run(self._close(self.members[id], worker), self._ends)
         for _ in range(self._startable(actions.start, now)):
             member = Member(since=now, slots=self.settings.slots_each)
             self.members[member.id] = member
@@ -127,13 +138,8 @@ class ModelPool:
 
     async def end(self, member: Member) -> None:
         """End one worker; an answer that it is giving ends with an error."""
-        if member.phase is not Phase.READY or member.worker is None:
-            return
-        member.phase = Phase.ENDING
-        self._memory.ledger.releasing(member)
-        await member.worker.close()
-        await self._forget(member)
-        log.info("%s: worker %s has ended.", self.spec.name, member.id)
+        if worker := self._retire(member):
+            await self._close(member, worker)
 
     async def close(self) -> None:
         """End all workers, also those that are still loading."""
@@ -246,6 +252,19 @@ class ModelPool:
             self.starts += 1
             log.info("%s: worker %s is ready (process %s).", self.spec.name, member.id, worker.pid)
         self.review()
+
+    def _retire(self, member: Member) -> AsyncWorker | None:
+        """At once it gets no more requests; its worker, to be closed, if nobody else closes it."""
+        if member.phase is not Phase.READY:
+            return None
+        member.phase = Phase.ENDING
+        self._memory.ledger.releasing(member)
+        return member.worker
+
+    async def _close(self, member: Member, worker: AsyncWorker) -> None:
+        await worker.close()
+        await self._forget(member)
+        log.info("%s: worker %s has ended.", self.spec.name, member.id)
 
     async def _lost(self, member: Member, error: PajamasError) -> None:
         """It could not be loaded."""
