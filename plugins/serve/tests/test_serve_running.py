@@ -243,7 +243,7 @@ def test_figures_are_counted(tiny):
     tiny.post("/v1/completions", {"prompt": "Once", "max_tokens": 5, "ignore_eos": True})
     assert tiny.metric("pajamas_generation_tokens_total", model="tiny") == before + 5
     assert tiny.metric("pajamas_time_to_first_token_seconds_count", model="tiny") >= 1
-    assert tiny.metric("pajamas_workers", model="tiny", state="ready") == 1
+    assert tiny.metric("pajamas_workers", model="tiny", purpose="generation", state="ready") == 1
     assert tiny.metric("pajamas_memory_reserved_bytes", stage="loaded") > 1e6
     text = tiny.get("/metrics")[2]
     assert all(re.match(r"(# (HELP|TYPE) )?pajamas_[a-z_]+", line) for line in text.splitlines())

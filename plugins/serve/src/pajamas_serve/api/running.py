@@ -146,7 +146,7 @@ async def run(service: Service, call: Call, pool: ModelPool, job: Job) -> AsyncG
     """What has come, in lists of one chunk at least; the last one has `finish_reason` and `usage`."""
     request = await _limited(service, pool, job.request)
     reader = job.reader() if job.reader else None
-    watch = service.metrics.answer(call.model)
+    watch = service.metrics.answer(call.model, call.began)
     async with pool.slot(request.token_ids or request.prompt) as slot:
         watch.waited()
         owner = ContentLogprobs() if reader is not None and request.logprobs is not None else None
