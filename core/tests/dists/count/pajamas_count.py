@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 
-from pajamas.errors import ContextOverflow, ModelFileError
+from pajamas.errors import ContextOverflow, ModelFileError, NotEnoughMemory, Unsupported
 from pajamas.hookspecs import hookimpl
 from pajamas.types import Architecture, BackendInfo, Chunk, Feature, MemoryUse, Sampling, TokenLogprob, Usage
 
@@ -39,6 +39,10 @@ def load(artifact, options):
         os.abort()
     if fault == "refuse":
         raise ModelFileError("The file is damaged.", "It ends early.", "Download it again.")
+    if fault == "no room":
+        raise NotEnoughMemory("The device has no room for this.", "It is full.", "Free some.")
+    if fault == "unsupported":
+        raise Unsupported("The cache cannot be quantized so.")
     if fault == "bug":
         raise ZeroDivisionError("a bug in the loader")
     if fault == "hang":

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from pajamas.errors import EngineCrashed, EngineError, NotEnoughMemory, PajamasError, Unsupported
 from pajamas.types import Feature
 from pajamas_serve.errors import Unavailable, copied, stopping
-from pajamas_serve.pool.backoff import Backoff
 from pajamas_serve.pool.beginnings import marks
-from pajamas_serve.pool.breaker import Breaker, State
+from pajamas_serve.pool.breaker import State
 from pajamas_serve.pool.loader import Loader
 from pajamas_serve.pool.member import Member, Phase, Slot, choose
 from pajamas_serve.pool.pieces import Pieces
 from pajamas_serve.pool.policy import PoolView, decide
 from pajamas_serve.pool.queue import Queue
+from pajamas_serve.pool.starts import Starts
 
 if TYPE_CHECKING:
     from pajamas.worker.asynchronous import AsyncWorker
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from pajamas_serve.settings import ModelSpec, PoolSettings
 
 log = logging.getLogger(__name__)
-
-_MEMORY_PAUSE = 2.0
-"""Seconds before a worker is tried again for which there was no room."""
 
 
 class ModelPool:
@@ -54,8 +51,8 @@ class ModelPool:
         self.embeddings = embeddings
         self.settings = settings
         self.min_workers = settings.min_workers if spec.pinned and not embeddings else 0
-        self.breaker = Breaker(settings.breaker_failures, settings.breaker_window, settings.breaker_pause)
-        self.backoff = Backoff()
+        self.starting = Starts(spec.name, settings)
+        self.breaker = self.starting.breaker
         self.members: dict[int, Member] = {}
         self.queue = Queue()
         self.facts: Facts | None = None
@@ -65,12 +62,14 @@ class ModelPool:
         self._memory = memory
         self._clock = clock
         self._loader = Loader(spec, settings, memory, self, embeddings=embeddings)
-        self._no_room_until = 0.0
-        self._refused: PajamasError | None = None
-        """Why this model can never be loaded for this purpose here."""
         self._closing = False
         self._loads: set[asyncio.Task[None]] = set()
         self._ends: set[asyncio.Task[None]] = set()
+
+    @property
+    def refused(self) -> PajamasError | None:
+        """Why this model can never be loaded for this purpose here."""
+        return self.starting.refused
 
     @property
     def ready(self) -> int:
@@ -125,13 +124,13 @@ class ModelPool:
         self._refuse_late(now)
         for member in self.members.values():
             member.kill_if_stalled(now, self.settings.stall_timeout)
-        if self._closing or self._refused is not None:
+        if self._closing or self.refused is not None:
             return
         actions = decide(self._view(now))
         for id in actions.stop:
             if worker := self._retire(self.members[id]):
                 _run(self._close(self.members[id], worker), self._ends)
-        for _ in range(self._startable(actions.start, now)):
+        for _ in range(self.starting.allowed(actions.start, len(self.members), now)):
             member = Member(since=now, slots=self.settings.slots_each)
             self.members[member.id] = member
             _run(self._load(member), self._loads)
@@ -159,12 +158,12 @@ class ModelPool:
         probing = self.breaker.state(now) is State.HALF_OPEN
         if self._closing:
             raise stopping()
-        if self._refused is not None:
-            raise copied(self._refused)
+        if self.refused is not None:
+            raise copied(self.refused)
         if len(self.queue) >= self.settings.max_queue:
             raise Unavailable("The queue is full.", f"{len(self.queue)} requests wait for {self.spec.name!r}.")
         if not self.breaker.admit(now):
-            raise self._refusal(now)
+            raise self.starting.refusal(now)
         entry = self.queue.join(now, marks(prompt))
         self.review()
         try:
@@ -204,17 +203,6 @@ class ModelPool:
             now=now,
         )
 
-    def _startable(self, wanted: int, now: float) -> int:
-        """So many of the workers that the policy wants may be started now."""
-        if not wanted or self.backoff.wait(now) > 0 or now < self._no_room_until:
-            return 0
-        match self.breaker.state(now):
-            case State.OPEN:
-                return 0
-            case State.HALF_OPEN:
-                return 0 if self.members else 1
-        return wanted
-
     def _refuse_late(self, now: float) -> None:
         """Requests that have waited too long; while no worker is ready they wait for a load, which has its own end."""
         ready = [member.since for member in self.members.values() if member.phase is Phase.READY]
@@ -226,13 +214,15 @@ class ModelPool:
         try:
             worker = await self._loader.start(member, lambda error: self._exited(member, error))
         except NotEnoughMemory as error:
-            self.members.pop(member.id)
-            self._no_room_until = self._clock() + _MEMORY_PAUSE
-            log.warning("%s: %s", self.spec.name, _line(error))
+            if self.starting.short is None or self.starting.short.what != error.what:  # it is tried every few seconds
+                log.warning("%s: %s", self.spec.name, _line(error))
+            self.starting.no_room(error, self._clock(), soon=False)
+            await self._forget(member)
             self._refuse_if_alone(error)
         except Unsupported as error:
+            log.error("%s: %s", self.spec.name, _line(error))
+            self.starting.refused = error
             await self._forget(member)
-            self._refused = error
             self.queue.refuse(error)
         except PajamasError as error:
             await self._lost(member, error)
@@ -250,6 +240,7 @@ class ModelPool:
             if self.facts != worker.facts:  # another file may lie there now
                 self.facts, self.pieces = worker.facts, Pieces()
             self.starts += 1
+            self.starting.short = None
             log.info("%s: worker %s is ready (process %s).", self.spec.name, member.id, worker.pid)
         self.review()
 
@@ -278,15 +269,13 @@ class ModelPool:
         self._failed(member, error)
         _run(self._forget(member), self._ends)
         if self.breaker.state(self._clock()) is State.OPEN:
-            self.queue.refuse(self._refusal(self._clock()))
+            self.queue.refuse(self.starting.refusal(self._clock()))
 
     def _failed(self, member: Member, error: PajamasError) -> None:
-        now = self._clock()
         member.phase = Phase.ENDING
         self._memory.ledger.releasing(member)
         self.crashes += isinstance(error, EngineCrashed)
-        self.breaker.failed(now)
-        self.backoff.failed(now)
+        self.starting.failed(self._clock())
         log.error("%s: worker %s failed: %s", self.spec.name, member.id, _line(error))
 
     async def _forget(self, member: Member) -> None:
@@ -297,14 +286,6 @@ class ModelPool:
     def _refuse_if_alone(self, error: PajamasError) -> None:
         if not self.members:
             self.queue.refuse(error)
-
-    def _refusal(self, now: float) -> Unavailable:
-        return Unavailable(
-            f"The model {self.spec.name!r} fails again and again.",
-            "Its circuit breaker is open.",
-            "Ask again later.",
-            retry_after=max(self.breaker.retry_after(now), 0.1),
-        )
 
 
 def _line(error: PajamasError) -> str:
