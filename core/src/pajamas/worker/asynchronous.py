@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from pajamas.errors import EngineError, PajamasError
 from pajamas.types import Artifact, Chunk, GenerateRequest, LoadOptions
+from pajamas.worker.background import in_background
 from pajamas.worker.channel import Answer, Block, Reply, Waiter, check_version, checked
 from pajamas.worker.client import BLOCKS_AHEAD, CLOSE_SECONDS, HEARTBEAT, PATIENCE
 from pajamas.worker.loop_channel import LoopChannel
@@ -98,7 +99,9 @@ class AsyncWorker:
         Args and errors are those of `WorkerSession.start`.
         """
         inbox = LoopInbox()
-        starting = asyncio.ensure_future(asyncio.to_thread(WorkerProcess, Path(python or sys.executable)))
+        starting = asyncio.ensure_future(
+            in_background(lambda: WorkerProcess(Path(python or sys.executable)), "pajamas-worker-start")
+        )
         try:
             process = await asyncio.shield(starting)
         except asyncio.CancelledError:

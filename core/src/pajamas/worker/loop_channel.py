@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 
 from pajamas.errors import PajamasError
 from pajamas.worker.channel import KILL_SECONDS, Channel, Inbox
-from pajamas.worker.process import WorkerProcess
+from pajamas.worker.process import DRAIN_SECONDS, WorkerProcess
 from pajamas.worker.protocol import Close
 
 _CHUNK = 2**16
+_LOOK_SECONDS = 0.005
 
 
 class LoopChannel(Channel):
@@ -126,8 +128,15 @@ class LoopChannel(Channel):
         self._ending = asyncio.ensure_future(self._tell(error))
 
     async def _tell(self, error: PajamasError | None) -> None:
-        await asyncio.to_thread(self.process.exited.wait, KILL_SECONDS)
+        # No thread: this must go on whatever holds the program's threads up.
+        await self._until(self.process.exited.is_set, KILL_SECONDS)
         if error is None and self._verdict is None and not self._closing:
-            error = await asyncio.to_thread(self._crash)
+            await self._until(lambda: self.process.drained, DRAIN_SECONDS)
+            error = self._crash()
         self._end(error)
         self._ended.set()
+
+    async def _until(self, condition: Callable[[], bool], seconds: float) -> None:
+        end = self._loop.time() + seconds
+        while not condition() and self._loop.time() < end:
+            await asyncio.sleep(_LOOK_SECONDS)

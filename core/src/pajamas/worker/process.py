@@ -18,6 +18,9 @@ from pajamas.worker.blocks import create_block_file
 KEPT_STDERR = 2**18
 """Bytes of standard error that are kept; the engine's standard output goes there too."""
 
+DRAIN_SECONDS = 1.0
+"""How long to wait for what a process that is gone has written: one that it has left behind may hold the pipe open."""
+
 _CHUNK = 2**13
 _LAST_LINES = 3
 _ALARM = re.compile(r"assert|abort|fatal|terminate called|out of memory|error", re.IGNORECASE)
@@ -84,6 +87,15 @@ class WorkerProcess:
             if self._popen.returncode is None:
                 self._kill_group()
 
+    @property
+    def drained(self) -> bool:
+        """Whether all is read that the process and those that it started have written."""
+        return not self._drainer.is_alive()
+
+    def drain(self) -> None:
+        """Wait until it is, or for `DRAIN_SECONDS`."""
+        self._drainer.join(DRAIN_SECONDS)
+
     def describe_exit(self) -> str:
         """How it ended, once `exited` is set: "was killed by SIGSEGV", "ended with exit status 3"."""
         status = self._popen.returncode
@@ -96,7 +108,6 @@ class WorkerProcess:
 
     def last_words(self) -> str:
         """The last lines that the process wrote, in one, and the last alarming one if it came before them."""
-        self._drainer.join(timeout=1)
         lines = [line.strip() for line in self.log.splitlines() if line.strip()]
         chosen = lines[-_LAST_LINES:]
         alarms = [line for line in lines[:-_LAST_LINES] if _ALARM.search(line)]

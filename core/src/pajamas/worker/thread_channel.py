@@ -77,6 +77,8 @@ class ThreadChannel(Channel):
             os.close(self.process.blocks)
         self.process.kill()
         self.process.exited.wait(KILL_SECONDS)
+        if error is None and self._verdict is None and not self._closing:
+            self.process.drain()
         self._end(error)
         self._outbox.put(None)
 

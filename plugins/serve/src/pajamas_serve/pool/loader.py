@@ -11,6 +11,7 @@ from attrs import evolve
 from pajamas.errors import PajamasError
 from pajamas.types import Feature, LoadOptions
 from pajamas.worker.asynchronous import AsyncWorker
+from pajamas.worker.background import in_background
 from pajamas_serve.pool.estimate import PROCESS, predict
 from pajamas_serve.pool.selection import Loadable, select
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pajamas_serve.pool.memory import Memory
     from pajamas_serve.settings import ModelSpec, PoolSettings
 
+_THREAD = "pajamas-look-up"
 
 Stamp = tuple[int, int, int] | None
 
@@ -48,12 +50,12 @@ class Loader:
             PajamasError: it cannot be found or loaded.
         """
         loadable, stamp = await self._select()
-        if stamp != await asyncio.to_thread(_stamp, loadable.artifact.path):  # replaced, or gone
+        if stamp != await in_background(lambda: _stamp(loadable.artifact.path), _THREAD):  # replaced, or gone
             self._selecting = self._size = None
             loadable, _ = await self._select()
         options = self._options(loadable)
         if self._size is None:
-            self._size = await asyncio.to_thread(predict, loadable.artifact, options)
+            self._size = await in_background(lambda: predict(loadable.artifact, options), _THREAD)
         await self._memory.reserve(member, self._size, self._owner)
         settings = self._settings
         worker = await AsyncWorker.start(
@@ -68,7 +70,9 @@ class Loader:
         """Looked up once, whoever asks; again after it has failed."""
         if self._selecting is None or (self._selecting.done() and self._selecting.exception() is not None):
             needs = frozenset({Feature.EMBEDDINGS} if self._embeddings else ())
-            self._selecting = asyncio.ensure_future(asyncio.to_thread(_select, self._spec, self._settings, needs))
+            self._selecting = asyncio.ensure_future(
+                in_background(lambda: _select(self._spec, self._settings, needs), _THREAD)
+            )
         return await asyncio.shield(self._selecting)
 
     def _options(self, loadable: Loadable) -> LoadOptions:
