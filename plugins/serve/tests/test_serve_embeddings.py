@@ -37,7 +37,7 @@ def test_vectors_are_those_of_the_session(client, tiny, tiny_gguf):
     assert client.chat.completions.create(
         model="tiny", messages=[{"role": "user", "content": "Hello"}], max_tokens=2
     ).choices  # the model that generates is there beside it
-    assert tiny.metric("pajamas_workers", model="tiny (embeddings)", state="ready") == 1
+    assert tiny.metric("pajamas_workers", model="tiny", purpose="embeddings", state="ready") == 1
 
 
 @pytest.mark.parametrize(

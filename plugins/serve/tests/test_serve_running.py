@@ -122,8 +122,15 @@ def test_limits_are_kept(serve, tiny_gguf):
         "--max-tokens", 3, "--request-timeout", 0.5,
     )  # fmt: skip
     assert server.post("/v1/completions", {"prompt": "a" * 3000})[0] == 413
-    status, _, body = server.post("/v1/completions", {"prompt": "word " * 60})
-    assert status == 400 and "takes 50" in body["error"]["message"]
+    for path, parameter, more in (
+        ("/v1/completions", "prompt", {}),
+        ("/v1/completions", "prompt", {"echo": True, "max_tokens": 0}),
+        ("/v1/responses", "input", {}),
+        ("/v1/embeddings", "input", {}),
+    ):
+        status, _, body = server.post(path, {parameter: "word " * 60, **more})
+        error = body["error"]
+        assert (status, error["param"], error["n_ctx"]) == (400, parameter, 50) and "takes 50" in error["message"]
     assert server.post("/v1/completions", {"prompt": "a", "max_tokens": 99})[2]["usage"]["completion_tokens"] <= 3
     assert server.post("/v1/chat/completions", HELLO)[0] == 200
     assert server.get("/nowhere")[0] == 404

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import Any, TypeVar
@@ -13,6 +14,8 @@ from pajamas_serve.errors import BadParameter
 
 M = TypeVar("M", bound=Strict)
 
+_LARGE = 2**16
+"""Bytes."""
 _DEEPEST = 128
 """Levels of lists and objects."""
 _BRANCH = re.compile(r"(constrained-)?(str|int|float)|(list|dict|literal|function-\w+)\[.*\]|[A-Z]\w*")
@@ -49,6 +52,11 @@ def _too_deep() -> BadParameter:
     return BadParameter(
         None, "The body is nested too deeply.", f"At most {_DEEPEST} levels are taken.", code="invalid_json"
     )
+
+
+async def received(kind: type[M], body: bytes) -> M:
+    """As `read`; a large body is read in a thread, not between other requests' tokens."""
+    return await asyncio.to_thread(read, kind, body) if len(body) > _LARGE else read(kind, body)
 
 
 def read(kind: type[M], body: bytes) -> M:

@@ -12,8 +12,9 @@ from attrs import evolve
 
 from pajamas.types import Chunk, GenerateRequest
 from pajamas_serve.api import chat_template, tools
-from pajamas_serve.api.body import read
-from pajamas_serve.api.endpoint import Events, Json
+from pajamas_serve.api.amount import check_amount, encoded, made
+from pajamas_serve.api.body import received
+from pajamas_serve.api.endpoint import JSON, Events, Raw
 from pajamas_serve.api.messages import messages
 from pajamas_serve.api.objects import DONE, chat_logprobs, frame, new_id, now, timings, tool_call, usage_object
 from pajamas_serve.api.requests import ChatRequest
@@ -30,10 +31,11 @@ if TYPE_CHECKING:
 
 
 async def chat(service: Service, call: Call) -> Reply:
-    request = read(ChatRequest, call.body)
+    request = await received(ChatRequest, call.body)
     pool = service.pool(call, request.model)
     facts = await pool.learn()
     jobs = await jobs_of(request, facts, len(call.body))
+    check_amount(service.settings, jobs, facts.context_length)
     service.log_request(call, request, request.messages)
     answer = _Object(call, service.fingerprint(pool), with_logprobs=bool(request.logprobs))
     if request.stream:
@@ -41,7 +43,8 @@ async def chat(service: Service, call: Call) -> Reply:
         return Events(frames=_frames(service, call, pool, jobs, answer, usage))
     answers = await collect(service, call, pool, jobs)
     service.log_answers(call, answers)
-    return Json(body=answer.whole(answers))
+    size = sum(len(one.logprobs) for one in answers)
+    return Raw(body=await made(lambda: encoded(answer.whole(answers)), size), type=JSON)
 
 
 async def jobs_of(request: ChatRequest, facts: Facts, size: int) -> list[Job]:

@@ -12,10 +12,11 @@ from attrs import evolve, frozen
 
 from pajamas.errors import ContextOverflow, UsageError
 from pajamas.types import Chunk, Feature, FinishReason, GenerateRequest, TokenLogprob, Usage
-from pajamas_serve.api.body import read
+from pajamas_serve.api.amount import check_amount, check_prompt, encoded, made
+from pajamas_serve.api.body import received
 from pajamas_serve.api.chat import joined
 from pajamas_serve.api.completion_logprobs import CompletionLogprobs
-from pajamas_serve.api.endpoint import Events, Json
+from pajamas_serve.api.endpoint import JSON, Events, Raw
 from pajamas_serve.api.objects import DONE, frame, new_id, now, timings, usage_object
 from pajamas_serve.api.prompt_scores import TokenScore, score_prompt
 from pajamas_serve.api.requests import CompletionRequest
@@ -48,7 +49,7 @@ class _Echo:
 
 
 async def completions(service: Service, call: Call) -> Reply:
-    request = read(CompletionRequest, call.body)
+    request = await received(CompletionRequest, call.body)
     prompts = prompts_of(request.prompt)
     n = request.n or 1
     _check(service, request, len(prompts) * n)
@@ -61,9 +62,10 @@ async def completions(service: Service, call: Call) -> Reply:
             code="unsupported_parameter",
         )  # fmt: skip
     jobs = [await _job(facts, request, prompt, number) for prompt in prompts for number in range(n)]
+    check_amount(service.settings, jobs, facts.context_length)
     echoes: list[_Echo] | None = None
     if request.echo:
-        found = await asyncio.gather(*(_echo(pool, prompt, request.logprobs) for prompt in prompts))
+        found = await asyncio.gather(*(_echo(service, pool, prompt, request.logprobs) for prompt in prompts))
         echoes = [echo for echo in found for _ in range(n)]
         # The tokens that were scored are those that are gone on from.
         jobs = [
@@ -82,7 +84,8 @@ async def completions(service: Service, call: Call) -> Reply:
     for number, one in enumerate(answers):
         one.logprobs += answer.ending(number, one.tokens, one.finish_reason)
     service.log_answers(call, answers)
-    return Json(body=answer.whole(answers))
+    size = sum(len(one.logprobs) for one in answers) + sum(len(echo.scores) for echo in echoes or ())
+    return Raw(body=await made(lambda: encoded(answer.whole(answers)), size), type=JSON)
 
 
 def prompts_of(given: str | list[Any]) -> list[Prompt]:
@@ -129,10 +132,11 @@ async def _job(facts: Facts, request: CompletionRequest, prompt: Prompt, number:
     return await prepared(facts, wanted, len(prompt))
 
 
-async def _echo(pool: ModelPool, prompt: Prompt, logprobs: int | None) -> _Echo:
+async def _echo(service: Service, pool: ModelPool, prompt: Prompt, logprobs: int | None) -> _Echo:
     async with pool.slot() as slot:
         worker = slot.worker
         tokens = await worker.tokenize(prompt) if isinstance(prompt, str) else prompt
+        check_prompt(service.settings, "prompt", len(tokens))
         text = prompt if isinstance(prompt, str) else await worker.detokenize(tokens)
         if logprobs is None:
             return _Echo(text=text, tokens=tuple(tokens), pieces={})

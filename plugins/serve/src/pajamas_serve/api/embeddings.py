@@ -6,7 +6,8 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 from pajamas.types import Usage
-from pajamas_serve.api.body import read
+from pajamas_serve.api.amount import check_prompt
+from pajamas_serve.api.body import received
 from pajamas_serve.api.endpoint import Json
 from pajamas_serve.api.objects import usage_object
 from pajamas_serve.api.requests import EmbeddingRequest
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 async def embeddings(service: Service, call: Call) -> Reply:
     """One vector of length 1 a text. A session embeds or generates, so the model is loaded for it apart."""
-    request = read(EmbeddingRequest, call.body)
+    request = await received(EmbeddingRequest, call.body)
     given: Any = request.input
     inputs = [given] if isinstance(given, str) or (given and isinstance(given[0], int)) else list(given)
     if not inputs or any(not one for one in inputs):
@@ -39,6 +40,7 @@ async def embeddings(service: Service, call: Call) -> Reply:
         counts = [len(await slot.worker.tokenize(text, parse_special=False)) for text in texts]
         context = slot.facts.context_length
         for number, count in enumerate(counts):
+            check_prompt(service.settings, "input", count)
             if count > context:
                 raise PromptTooLong(
                     "input", f"Text {number + 1} is too large: it has {count:,} tokens.",

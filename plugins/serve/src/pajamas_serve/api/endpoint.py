@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pajamas_serve.requests")
 
+JSON = "application/json"
 _BODY_SECONDS = 60.0
 """How long a body may take to arrive."""
 _LINGER_SECONDS = 2.0
@@ -56,7 +57,7 @@ class Json:
 
 @frozen(kw_only=True)
 class Raw:
-    """A whole answer that is no JSON."""
+    """A whole answer that is no JSON, or is it already."""
 
     body: bytes
     type: str
@@ -154,7 +155,7 @@ class _Out:
 
     async def whole(self, reply: Json | Raw) -> None:
         if isinstance(reply, Json):
-            data, kind = json.dumps(reply.body, separators=(",", ":")).encode(), "application/json"
+            data, kind = json.dumps(reply.body, separators=(",", ":")).encode(), JSON
         else:
             data, kind = reply.body, reply.type
         headers = [(b"content-type", kind.encode()), (b"content-length", str(len(data)).encode()), *reply.headers]

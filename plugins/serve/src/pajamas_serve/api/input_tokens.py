@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pajamas_serve.api.body import read
+from pajamas_serve.api.body import received
 from pajamas_serve.api.chat import jobs_of
 from pajamas_serve.api.endpoint import Json
 from pajamas_serve.api.requests import ChatRequest
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 async def of_chat(service: Service, call: Call) -> Reply:
     """Takes what the chat takes."""
-    request = read(ChatRequest, call.body)
+    request = await received(ChatRequest, call.body)
     pool = service.pool(call, request.model)
     job, *_ = await jobs_of(request, await pool.learn(), len(call.body))
     return await _count(pool, job)
@@ -28,7 +28,7 @@ async def of_chat(service: Service, call: Call) -> Reply:
 
 async def of_response(service: Service, call: Call) -> Reply:
     """Takes what /v1/responses takes."""
-    request = read(ResponsesRequest, call.body)
+    request = await received(ResponsesRequest, call.body)
     pool = service.pool(call, request.model)
     _, job = await job_of(request, await pool.learn(), len(call.body))
     return await _count(pool, job)

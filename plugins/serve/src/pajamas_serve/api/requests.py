@@ -22,6 +22,9 @@ def _off(given: Any) -> Any:
 Off = Annotated[Literal[False], BeforeValidator(_off)]
 """What can only be off here. Not 0, which equals it."""
 Text = Annotated[str, Field(max_length=2**24)]
+Texts = Annotated[list[Text], Field(fail_fast=True)]
+"""The first that is no text ends the look at it: else millions of tokens would be so many errors."""
+TokenIds = Annotated[list[TokenId], Field(fail_fast=True)]
 
 
 class Strict(BaseModel):
@@ -124,7 +127,7 @@ class ChatRequest(Sampled):
 class CompletionRequest(Sampled):
     """POST /v1/completions."""
 
-    prompt: Text | list[Text] | list[TokenId] | list[list[TokenId]]
+    prompt: Text | Texts | TokenIds | Annotated[list[TokenIds], Field(fail_fast=True)]
     max_tokens: int | None = Field(None, ge=0, lt=2**31)
     """16 where it is not given, as OpenAI has it; 0 is for `echo` alone."""
     max_completion_tokens: int | None = Field(None, ge=1, lt=2**31)
@@ -143,7 +146,7 @@ class EmbeddingRequest(Strict):
     """POST /v1/embeddings."""
 
     model: str | None = None
-    input: Text | list[Text] | list[TokenId] | list[list[TokenId]]
+    input: Text | Texts | TokenIds | Annotated[list[TokenIds], Field(fail_fast=True)]
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: int | None = Field(None, ge=1)
     """Only the model's own."""
@@ -168,7 +171,7 @@ class DetokenizeRequest(Strict):
     """POST /detokenize."""
 
     model: str | None = None
-    tokens: list[TokenId]
+    tokens: TokenIds
 
 
 class TemplateRequest(Strict):

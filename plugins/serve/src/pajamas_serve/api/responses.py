@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from pajamas_serve.api.body import read
+from pajamas_serve.api.body import received
 from pajamas_serve.api.chat import jobs_of, joined
 from pajamas_serve.api.endpoint import Events, Json
 from pajamas_serve.api.objects import new_id, now
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 async def responses(service: Service, call: Call) -> Reply:
-    request = read(ResponsesRequest, call.body)
+    request = await received(ResponsesRequest, call.body)
     pool = service.pool(call, request.model)
     chat, job = await job_of(request, await pool.learn(), len(call.body))
     service.log_request(call, chat, request.input)

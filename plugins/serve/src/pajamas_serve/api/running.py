@@ -16,6 +16,7 @@ from pajamas.errors import ContextOverflow, TemplateError, UnsupportedFeature, U
 from pajamas.needs import feature_words, needed_features
 from pajamas.operations.generation import check_request, prepare
 from pajamas.types import Chunk, Feature, FinishReason, GenerateRequest, Sampling, TokenLogprob, ToolCall, Usage
+from pajamas_serve.api.amount import check_prompt
 from pajamas_serve.api.content_logprobs import ContentLogprobs
 from pajamas_serve.errors import BadParameter, PromptTooLong
 
@@ -128,6 +129,11 @@ def _refuse(request: GenerateRequest, facts: Facts) -> None:
             name, f"{name!r} needs {feature.value}, which backend {facts.backend!r} does not have for this model.",
             f"It has: {feature_words(facts.features)}.", code="unsupported_parameter",
         )  # fmt: skip
+    if (count := len(request.token_ids or ())) > facts.context_length:  # before anybody looks at each of them
+        raise PromptTooLong(
+            "prompt", f"The prompt has {count:,} tokens.", f"The context holds {facts.context_length:,}.",
+            "Shorten it.", tokens=count, context=facts.context_length,
+        )  # fmt: skip
     size = facts.architecture.vocab_size
     for name, tokens in (("prompt", request.token_ids or ()), ("logit_bias", request.sampling.logit_bias)):
         if size and (wrong := next((token for token in tokens if not 0 <= token < size), None)) is not None:
@@ -144,7 +150,7 @@ def check_text(text: str, parameter: str) -> None:
 
 async def run(service: Service, call: Call, pool: ModelPool, job: Job) -> AsyncGenerator[list[Chunk], None]:
     """What has come, in lists of one chunk at least; the last one has `finish_reason` and `usage`."""
-    request = await _limited(service, pool, job.request)
+    request = await _limited(service, pool, job.request, job.source)
     reader = job.reader() if job.reader else None
     watch = service.metrics.answer(call.model, call.began)
     async with pool.slot(request.token_ids or request.prompt) as slot:
@@ -239,7 +245,7 @@ async def merged(streams: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[t
         await asyncio.wait(tasks)
 
 
-async def _limited(service: Service, pool: ModelPool, request: GenerateRequest) -> GenerateRequest:
+async def _limited(service: Service, pool: ModelPool, request: GenerateRequest, source: str) -> GenerateRequest:
     """The server's own limits on prompt and answer."""
     settings = service.settings
     if settings.max_prompt_tokens is not None:
@@ -247,10 +253,7 @@ async def _limited(service: Service, pool: ModelPool, request: GenerateRequest) 
         if request.prompt is not None:
             async with pool.any_worker() as worker:
                 count = len(await worker.tokenize(request.prompt))
-        if count > settings.max_prompt_tokens:
-            raise UsageError(
-                f"The prompt has {count:,} tokens.", f"This server takes {settings.max_prompt_tokens:,}.", "Shorten it."
-            )
+        check_prompt(settings, source, count)
     if settings.max_tokens is None:
         return request
     return evolve(request, max_tokens=min(request.max_tokens or settings.max_tokens, settings.max_tokens))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pajamas.types import GenerateRequest
 from pajamas_serve.api import chat_template, tools
-from pajamas_serve.api.body import read
+from pajamas_serve.api.body import received
 from pajamas_serve.api.endpoint import Json
 from pajamas_serve.api.messages import messages
 from pajamas_serve.api.requests import DetokenizeRequest, TemplateRequest, TokenizeRequest
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 async def tokenize(service: Service, call: Call) -> Reply:
     """Tokens of a text as it stands (`content`, `prompt`), or as it is sent to the model (`messages`)."""
-    request = read(TokenizeRequest, call.body)
+    request = await received(TokenizeRequest, call.body)
     given = [name for name in ("content", "prompt", "messages") if getattr(request, name) is not None]
     if len(given) != 1:
         raise BadParameter("content", "Give one of 'content', 'prompt' and 'messages'.")
@@ -53,7 +53,7 @@ def _add_special(request: TokenizeRequest, *, default: bool) -> bool:
 
 
 async def detokenize(service: Service, call: Call) -> Reply:
-    request = read(DetokenizeRequest, call.body)
+    request = await received(DetokenizeRequest, call.body)
     pool = service.pool(call, request.model)
     await pool.learn()
     async with pool.any_worker() as worker:
@@ -72,7 +72,7 @@ async def tokenizer_info(service: Service, call: Call) -> Reply:
 
 async def apply_template(service: Service, call: Call) -> Reply:
     """The prompt that a chat would be sent as."""
-    request = read(TemplateRequest, call.body)
+    request = await received(TemplateRequest, call.body)
     facts = await service.pool(call, request.model).learn()
     return Json(body={"prompt": await _rendered(facts, request, len(call.body))})
 
