@@ -19,6 +19,7 @@ from pajamas.errors import (
     ModelFileError,
     ModelNotFound,
 )
+from pajamas.types import GenerateRequest
 from pajamas_serve.errors import Stalled, Unavailable
 from pajamas_serve.pool.breaker import State
 from pajamas_serve.pool.pool import ModelPool
@@ -71,6 +72,18 @@ def test_a_stalled_worker_is_killed_though_it_answers_pings(run_pools):
         assert await ask(pool) == "1 2 3 "
 
     run_pools(test, evolve(SETTINGS, stall_timeout=0.5))
+
+
+def test_a_client_that_does_not_read_makes_no_worker_stall(run_pools):
+    async def test(models):
+        pool = models.pools["a"]
+        async with pool.slot() as slot:
+            stream = slot.generate(GenerateRequest(prompt="paced 200"))
+            await anext(stream)
+            await until(lambda: pool.crashes or not any(member.busy for member in pool.members.values()))
+            assert sum([len(chunks) async for chunks in stream]) > 100 and pool.crashes == 0
+
+    run_pools(test, evolve(SETTINGS, stall_timeout=0.6))
 
 
 def test_the_breaker_opens_and_one_request_probes(run_pools):

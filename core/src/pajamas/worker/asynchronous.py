@@ -140,6 +140,11 @@ class AsyncWorker:
         """Whether it has answered the last ping."""
         return self._channel.responsive
 
+    @property
+    def answers(self) -> int:
+        """How much has come for calls, taken or not: it grows as long as the engine gets on."""
+        return self._channel.answers
+
     def generate(self, request: GenerateRequest, on_end: Callable[[bool], None] | None = None) -> AsyncStream[Chunk]:
         """A rendered request, as backends take it. The stream is lazy: nothing is sent before it is read.
 

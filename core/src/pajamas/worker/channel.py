@@ -97,6 +97,8 @@ class Channel:
         self._verdict: PajamasError | None = None
         self._frames = FrameBuffer()
         self._silent = 0.0
+        self.answers = 0
+        """Items and ends that have come, also for calls that were cancelled."""
         self.loading = Waiter(0) if inbox is None else Waiter(0, inbox)
         self._waiters: dict[int, Waiter] = {0: self.loading}
 
@@ -189,6 +191,7 @@ class Channel:
             self._greeted = True
             self.loading.inbox.put(message)
         elif isinstance(message, Item | End | Failure):
+            self.answers += 1
             waiter = self._waiters.get(message.id)  # None: it was cancelled, and this was on its way
             answer: Answer = message
             if isinstance(message, Item) and message.block is not None:

@@ -44,7 +44,9 @@ class Member:
     """Calls that take no slot."""
     idle_since: float = 0.0
     last_sign: float = 0.0
-    """When it last began or gave anything for a request."""
+    """When it last began or gave anything for a request, whether its client reads or not."""
+    answers: int = 0
+    """Of the worker, at that time."""
     answered: int = 0
     beginnings: Beginnings = field(factory=Beginnings)
 
@@ -79,8 +81,12 @@ class Member:
 
     def kill_if_stalled(self, now: float, limit: float) -> None:
         """An engine can be stuck though its process answers pings."""
+        if self.phase is not Phase.READY or self.worker is None:
+            return
+        if self.worker.answers != self.answers:
+            self.answers, self.last_sign = self.worker.answers, now
         silent = now - self.last_sign
-        if self.phase is Phase.READY and self.busy and silent > limit and self.worker is not None:
+        if self.busy and silent > limit:
             self.last_sign = now
             self.worker.condemn(
                 Stalled("The worker gave no token and was killed.", f"It was silent for {silent:.0f} seconds.")
@@ -99,11 +105,9 @@ def choose(members: Iterable[Member], prompt: Marks) -> Member | None:
 class Slot:
     """A request's place in a worker. Give it back by `release`, however the request ends."""
 
-    def __init__(self, member: Member, clock: Callable[[], float], release: Callable[[bool], None]) -> None:
+    def __init__(self, member: Member, release: Callable[[bool], None]) -> None:
         assert member.worker is not None
         self.worker: AsyncWorker = member.worker
-        self._member = member
-        self._clock = clock
         self._release: Callable[[bool], None] | None = release
         self._stream: AsyncStream[Chunk] | None = None
 
@@ -117,7 +121,6 @@ class Slot:
         # The place is free when the engine is done, however slowly the client reads.
         self._stream = self.worker.generate(request, on_end=self._give_back)
         async for chunk in self._stream:
-            self._member.last_sign = self._clock()
             chunks = [chunk]
             while (more := self._stream.ready()) is not None:
                 chunks.append(more)

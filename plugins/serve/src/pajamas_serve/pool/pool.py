@@ -174,11 +174,7 @@ class ModelPool:
             elif probing:
                 self.breaker.abandoned()
             raise
-        return Slot(
-            member,
-            self._clock,
-            lambda answered: self._give_back(member, probing=probing, answered=answered),
-        )
+        return Slot(member, lambda answered: self._give_back(member, probing=probing, answered=answered))
 
     def _give_back(self, member: Member, *, probing: bool, answered: bool) -> None:
         member.busy -= 1
