@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -96,3 +97,9 @@ def test_an_open_address_is_wanted_by_name():
         check_address(settings_of("--host", "0.0.0.0"))
     check_address(settings_of("--host", "0.0.0.0", "--insecure"))
     check_address(settings_of("--host", "0.0.0.0", "--api-key", "k"))
+
+
+def test_the_guide_names_every_option():
+    text = (Path(__file__).parents[3] / "docs/guide/serve.md").read_text(encoding="utf-8")
+    options = [name for option in command.params for name in option.opts if name.startswith("--")]
+    assert len(options) > 30 and not [name for name in options if not re.search(rf"{name}(?![\w-])", text)]
