@@ -107,6 +107,9 @@ class _Server(uvicorn.Server):
         while not self.started:
             await asyncio.sleep(0.01)
         started(self._service)
+        while self._service.models.refused is None:
+            await asyncio.sleep(0.1)
+        self.handle_exit(signal.SIGTERM, None)
 
 
 def serve(settings: ServerSettings, opened: socket.socket, started: Callable[[Service], None]) -> None:
@@ -118,6 +121,7 @@ def serve(settings: ServerSettings, opened: socket.socket, started: Callable[[Se
 
     Raises:
         EngineError: the server could not start.
+        PajamasError: a pinned model can never be loaded here.
     """
     check_address(settings)
     _allow_many_files()
@@ -146,3 +150,5 @@ async def _run(settings: ServerSettings, opened: socket.socket, started: Callabl
         watch.cancel()
     if not server.started:
         raise EngineError("The server could not start.", "Its log says why.")
+    if (refused := service.models.refused) is not None:
+        raise refused

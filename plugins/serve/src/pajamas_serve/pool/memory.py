@@ -24,6 +24,10 @@ def available() -> int:
     return int(psutil.virtual_memory().available) if found is None else found
 
 
+class TooLarge(NotEnoughMemory):
+    """It does not fit, whoever goes."""
+
+
 class Memory:
     """Gives out memory one worker at a time.
 
@@ -42,8 +46,15 @@ class Memory:
         """Make room for a worker before it is loaded.
 
         Raises:
+            TooLarge: it can never fit.
             NotEnoughMemory: it does not fit, and nothing that could go is left.
         """
+        if size > self.ledger.limit:
+            raise TooLarge(
+                f"A worker of {size / 1e6:,.0f} MB has no room here.",
+                f"All workers together may take {self.ledger.limit / 1e6:,.0f} MB.",
+                "Serve fewer slots, a shorter context or a smaller model, or raise --memory-limit.",
+            )
         async with self._turn:
             while missing := self.ledger.shortage(size, available()):
                 if self.ledger.at(Stage.RELEASING):  # some of it is on its way

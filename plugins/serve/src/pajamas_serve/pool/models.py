@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 
+from pajamas.errors import PajamasError
 from pajamas_serve.errors import UnknownModel
 from pajamas_serve.pool.member import Member, Phase
 from pajamas_serve.pool.memory import Memory
@@ -80,6 +81,12 @@ class Models:
     def alive(self) -> bool:
         """Whether every pinned model has a worker."""
         return all(pool.ready >= min(1, pool.min_workers) for pool in self.pools.values())
+
+    @property
+    def refused(self) -> PajamasError | None:
+        """Why a pinned model can never be served."""
+        pinned = (pool for pool in self.pools.values() if pool.min_workers and not pool.starts)
+        return next((pool.refused for pool in pinned if pool.refused is not None), None)
 
     async def _evict(self, owner: object) -> bool:
         """End the idle worker that was needed least recently, of another model."""

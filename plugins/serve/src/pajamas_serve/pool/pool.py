@@ -16,6 +16,7 @@ from pajamas_serve.pool.beginnings import marks
 from pajamas_serve.pool.breaker import State
 from pajamas_serve.pool.loader import Loader
 from pajamas_serve.pool.member import Member, Phase, Slot, choose
+from pajamas_serve.pool.memory import TooLarge
 from pajamas_serve.pool.pieces import Pieces
 from pajamas_serve.pool.policy import PoolView, decide
 from pajamas_serve.pool.queue import Queue
@@ -209,17 +210,17 @@ class ModelPool:
     async def _load(self, member: Member) -> None:
         try:
             worker = await self._loader.start(member, lambda error: self._exited(member, error))
+        except (TooLarge, Unsupported) as error:
+            log.error("%s: %s", self.spec.name, _line(error))
+            self.starting.refused = error
+            await self._forget(member)
+            self.queue.refuse(error)
         except NotEnoughMemory as error:
             if self.starting.short is None or self.starting.short.what != error.what:  # it is tried every few seconds
                 log.warning("%s: %s", self.spec.name, _line(error))
             self.starting.no_room(error, self._clock(), soon=False)
             await self._forget(member)
             self._refuse_if_alone(error)
-        except Unsupported as error:
-            log.error("%s: %s", self.spec.name, _line(error))
-            self.starting.refused = error
-            await self._forget(member)
-            self.queue.refuse(error)
         except PajamasError as error:
             await self._lost(member, error)
         except Exception as fault:  # all of them: those who wait must be told
