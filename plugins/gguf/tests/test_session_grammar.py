@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import pajamas
 from pajamas.errors import UnsupportedFeature, UsageError
 from pajamas.types import GenerateRequest, Sampling
 from pajamas_gguf.session.json_schema import to_grammar
@@ -56,6 +57,21 @@ def test_a_schema_is_kept_to(session):
         assert set(found) == {"name", "age", "tags"}
         assert len(found["name"]) <= 12 and isinstance(found["age"], int)
         assert 1 <= len(found["tags"]) <= 3 and set(found["tags"]) <= {"a", "b"}
+
+
+def test_a_schema_leaves_room_for_the_line_break_that_models_end_with(tiny_q4):
+    """The bundled model's last token of a call is one with a line break in it."""
+    place = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    call = {"type": "object", "properties": {"name": {"const": "get_weather"}, "arguments": place}}
+    tools = [{"type": "function", "function": {"name": "get_weather", "parameters": place}}]
+    question = [{"role": "user", "content": "What is the weather in Paris?"}]
+    with pajamas.Runtime(tiny_q4) as model:
+        found = model.generate(
+            messages=question, tools=tools, json_schema={**call, "required": ["name", "arguments"]}, temperature=0,
+            max_tokens=80,
+        )  # fmt: skip
+
+    assert found.text == '{"name": "get_weather", "arguments": {"city": "Paris"}}\n'
 
 
 def test_strings_in_json_hold_no_control_characters():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,7 +29,7 @@ _TYPES: dict[str, Any] = {"string": str, "number": (int, float), "object": dict,
 
 
 def to_grammar(schema: Mapping[str, Any]) -> str:
-    """GBNF that admits exactly (but for formats) the JSON texts that the schema does.
+    """GBNF that admits exactly (but for formats) the JSON texts that the schema does, and a line break after them.
 
     Raises:
         UsageError: it is no JSON schema.
@@ -47,6 +48,8 @@ def to_grammar(schema: Mapping[str, Any]) -> str:
     except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
         why = "It is nested too deeply." if isinstance(error, RecursionError) else str(error) or type(error).__name__
         raise UsageError("The JSON schema cannot be used.", why, "Check it against json-schema.org.") from error
+    # Many models' last token is "}}" with a line break: without room for that they would write something else.
+    grammar = re.sub(r"^root ::= (.*)$", r'root ::= (\1) "\\n"?', grammar, flags=re.MULTILINE)
     return grammar.replace(_LOOSE_CHARACTER, _STRICT_CHARACTER)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # A model that likes spaces would otherwise write them until its tokens are used up.
 _OPTIONS = {"whitespace_pattern": r"( |\n[ \t]{0,20})?", "lenient": False, "coerce_one_of": False}
+_KEY = "x-guidance"
 _BEYOND = ("unimplemented", "not supported", "unknown format", "not present in a registry", "too large", "limit")
 _LARGEST = 1 << 20
 
@@ -54,13 +55,15 @@ class Guide:
         """
         matcher = self._library.LLMatcher
         try:
-            text = json.dumps(schema)
+            text = json.dumps({**schema, _KEY: _OPTIONS})
         except (TypeError, ValueError, RecursionError) as error:
             raise _unusable(str(error) or type(error).__name__) from error
         if len(text) > _LARGEST:
             raise _unusable(f"It is longer than {_LARGEST:,} characters.")
         try:
-            grammar = matcher.grammar_from_json_schema(text, overrides=_OPTIONS)
+            matcher.grammar_from_json_schema(text, overrides=_OPTIONS)
+            # Many models' last token is "}}" with a line break: without room for that they would write something else.
+            grammar = matcher.grammar_from_lark(f'start: %json {text} "\\n"?\n')
         except ValueError as error:
             raise _unusable(str(error)) from error
         _, messages = matcher.validate_grammar_with_warnings(grammar, self._tokenizer)
