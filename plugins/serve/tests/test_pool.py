@@ -124,10 +124,29 @@ def test_nothing_is_loaded_that_does_not_fit(run_pools):
 
 def test_loads_under_way_count(run_pools):
     async def test(models):
-        answers = await asyncio.gather(
-            ask(models.pools["a"], "sleep 0.5"), *(ask(models.pools[name]) for name in "bcd"), return_exceptions=True
-        )
-        assert sum(isinstance(answer, NotEnoughMemory) for answer in answers) >= 2
+        asking = asyncio.gather(*(ask(models.pools[name]) for name in "abcd"))
+        while not asking.done():
+            assert models.memory.ledger.reserved <= 150 * MIB
+            await asyncio.sleep(0.01)
+        assert await asking == ["1 2 3 "] * 4  # each in its turn
 
-    settings = evolve(SETTINGS, memory_limit=150 * MIB, stall_timeout=1.0)
+    settings = evolve(SETTINGS, memory_limit=150 * MIB)
     run_pools(test, settings, **{name: {"load_seconds": 0.4} for name in "abcd"})
+
+
+def test_room_is_waited_for_while_others_are_busy(run_pools):
+    async def test(models):
+        a, b, c = (models.pools[name] for name in "abc")
+        await asyncio.gather(ask(a), ask(b))
+        busy = asyncio.gather(ask(a, "paced 60"), ask(b, "paced 60"))
+        await until(lambda: all(member.busy for pool in (a, b) for member in pool.members.values()))
+        assert await ask(c) == "1 2 3 "
+        assert len(await busy) == 2  # nobody was ended for it
+        held = [asyncio.ensure_future(ask(pool, "slow 0.01")) for pool in (a, c)]
+        await until(lambda: all(any(member.busy for member in pool.members.values()) for pool in (a, c)))
+        with pytest.raises(NotEnoughMemory, match="no room"):
+            await ask(b)
+        for task in held:
+            task.cancel()
+
+    run_pools(test, evolve(SETTINGS, memory_limit=150 * MIB, queue_timeout=1.5), a={}, b={}, c={})

@@ -28,17 +28,28 @@ class TooLarge(NotEnoughMemory):
     """It does not fit, whoever goes."""
 
 
+class NoRoomYet(NotEnoughMemory):
+    """Others hold the room who are busy, and go as soon as they are not."""
+
+
 class Memory:
     """Gives out memory one worker at a time.
 
     Args:
         limit: bytes for all workers together; None is what is free now.
         evict: end the worker that was needed least recently, and return once it is gone; False if none can go.
+        busy: whether workers are there that could go but for what they are doing.
     """
 
-    def __init__(self, limit: int | None, evict: Callable[[object], Awaitable[bool]]) -> None:
+    def __init__(
+        self,
+        limit: int | None,
+        evict: Callable[[object], Awaitable[bool]],
+        busy: Callable[[object], bool] = lambda _: False,
+    ) -> None:
         self.ledger = Ledger(limit if limit is not None else available())
         self._evict = evict
+        self._busy = busy
         self._released = asyncio.Event()
         self._turn = asyncio.Lock()
 
@@ -47,6 +58,7 @@ class Memory:
 
         Raises:
             TooLarge: it can never fit.
+            NoRoomYet: others have it who will go.
             NotEnoughMemory: it does not fit, and nothing that could go is left.
         """
         if size > self.ledger.limit:
@@ -61,7 +73,8 @@ class Memory:
                     self._released.clear()
                     await self._released.wait()
                 elif not await self._evict(owner):
-                    raise NotEnoughMemory(
+                    kind = NoRoomYet if self._busy(owner) else NotEnoughMemory
+                    raise kind(
                         f"There is no room for a worker of {size / 1e6:,.0f} MB: {missing / 1e6:,.0f} MB are missing.",
                         f"{self.ledger.reserved / 1e6:,.0f} of {self.ledger.limit / 1e6:,.0f} MB are reserved, and "
                         "every other model is in use or pinned.",

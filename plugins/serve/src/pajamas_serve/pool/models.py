@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Iterator
 
 from pajamas.errors import PajamasError
 from pajamas_serve.errors import UnknownModel
-from pajamas_serve.pool.member import Member, Phase
+from pajamas_serve.pool.member import Phase
 from pajamas_serve.pool.memory import Memory
 from pajamas_serve.pool.pool import ModelPool
 from pajamas_serve.settings import ModelSpec, ServerSettings
@@ -23,7 +24,7 @@ class Models:
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
-        self.memory = Memory(settings.pool.memory_limit, self._evict)
+        self.memory = Memory(settings.pool.memory_limit, self._evict, self._is_busy)
         self.specs: dict[str, ModelSpec] = {spec.name: spec for spec in settings.models}
         self.pools: dict[str, ModelPool] = {
             spec.name: ModelPool(spec, settings.pool, self.memory) for spec in settings.models
@@ -90,17 +91,26 @@ class Models:
 
     async def _evict(self, owner: object) -> bool:
         """End the idle worker that was needed least recently, of another model."""
-        candidates: list[tuple[ModelPool, Member]] = []
-        for pool in self.all_pools:
-            spare = sum(m.phase is not Phase.ENDING for m in pool.members.values()) - pool.min_workers
-            if pool is not owner and spare > 0 and not pool.queue:
-                candidates += [(pool, m) for m in pool.members.values() if m.idle]
+        candidates = [
+            (pool, m) for pool in self._spare(owner) if not pool.queue for m in pool.members.values() if m.idle
+        ]
         if not candidates:
             return False
         pool, member = min(candidates, key=lambda candidate: candidate[1].idle_since)
         log.info("%s: worker %s goes to make room.", pool.spec.name, member.id)
         await pool.end(member)
         return True
+
+    def _is_busy(self, owner: object) -> bool:
+        """Whether other models have workers that are not idle now, and need not stay."""
+        return any(self._spare(owner))
+
+    def _spare(self, owner: object) -> Iterator[ModelPool]:
+        """Pools with more workers than they must have."""
+        for pool in self.all_pools:
+            count = sum(member.phase is not Phase.ENDING for member in pool.members.values())
+            if pool is not owner and count > pool.min_workers:
+                yield pool
 
     async def _tick(self) -> None:
         while True:

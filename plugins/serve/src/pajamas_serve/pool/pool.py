@@ -16,7 +16,7 @@ from pajamas_serve.pool.beginnings import marks
 from pajamas_serve.pool.breaker import State
 from pajamas_serve.pool.loader import Loader
 from pajamas_serve.pool.member import Member, Phase, Slot, choose
-from pajamas_serve.pool.memory import TooLarge
+from pajamas_serve.pool.memory import NoRoomYet, TooLarge
 from pajamas_serve.pool.pieces import Pieces
 from pajamas_serve.pool.policy import PoolView, decide
 from pajamas_serve.pool.queue import Queue
@@ -206,6 +206,8 @@ class ModelPool:
         limit = self.settings.queue_timeout
         if ready and now - min(ready) > limit:
             self.queue.refuse(Unavailable(f"No slot was free for {limit:g} seconds.", retry_after=5.0), now - limit)
+        elif self.starting.short is not None and not self.members:
+            self.queue.refuse(self.starting.short, now - limit)
 
     async def _load(self, member: Member) -> None:
         try:
@@ -218,9 +220,11 @@ class ModelPool:
         except NotEnoughMemory as error:
             if self.starting.short is None or self.starting.short.what != error.what:  # it is tried every few seconds
                 log.warning("%s: %s", self.spec.name, _line(error))
-            self.starting.no_room(error, self._clock(), soon=False)
+            soon = isinstance(error, NoRoomYet)  # those who wait do so until it comes, as long as they may
+            self.starting.no_room(error, self._clock(), soon=soon)
             await self._forget(member)
-            self._refuse_if_alone(error)
+            if not soon:
+                self._refuse_if_alone(error)
         except PajamasError as error:
             await self._lost(member, error)
         except Exception as fault:  # all of them: those who wait must be told
