@@ -218,7 +218,7 @@ def test_ready_says_when_a_pinned_model_has_no_worker(count):
     assert until(lambda: server.get("/ready")[0] == 503, 5)
     assert server.get("/health")[0] == 200
     server.wait_ready("/ready")
-    assert server.metric("pajamas_worker_crashes") == 1
+    assert server.metric("pajamas_worker_crashes_total") == 1
 
 
 def test_a_crash_in_a_stream_is_an_event(count):
