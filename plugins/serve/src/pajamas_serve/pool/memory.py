@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from attrs import frozen
+
 from pajamas.errors import NotEnoughMemory
 from pajamas.operations.fitting import available_memory
 from pajamas_serve.pool.ledger import Ledger, Stage
@@ -14,6 +16,8 @@ log = logging.getLogger(__name__)
 
 _RETURN_SECONDS = 5.0
 """How long the system may take to show a dead process's memory as free."""
+_SEEN = 256 << 20
+"""Less than this is not told from what other programs take and give back meanwhile."""
 
 
 def available() -> int:
@@ -22,6 +26,16 @@ def available() -> int:
 
     found = available_memory()  # of a container, where this is one
     return int(psutil.virtual_memory().available) if found is None else found
+
+
+@frozen
+class Held:
+    """What a process has before it ends."""
+
+    size: int
+    """Bytes that are its own; mapped files are not."""
+    available: int
+    """Of the system at that time."""
 
 
 class TooLarge(NotEnoughMemory):
@@ -82,8 +96,18 @@ class Memory:
                     )
             self.ledger.reserve(key, size)
 
-    async def release(self, key: object, pid: int | None) -> None:
-        """Once the process has ended: give its room back when the system shows that it is gone."""
+    def held(self, pid: int) -> Held | None:
+        """For `release`, before the process is told to end; None if it is gone."""
+        import psutil
+
+        try:
+            info = psutil.Process(pid).memory_info()
+        except psutil.Error:
+            return None
+        return Held(info.rss - getattr(info, "shared", 0), available())
+
+    async def release(self, key: object, pid: int | None, held: Held | None = None) -> None:
+        """Once the process has ended: give its room back when the system shows that it, and what it held, is gone."""
         import psutil
 
         for _ in range(round(_RETURN_SECONDS / 0.05)):
@@ -92,9 +116,21 @@ class Memory:
             await asyncio.sleep(0.05)
         else:
             log.warning("Process %s has ended and is still there; its memory is counted as free.", pid)
+        if held is not None and held.size >= _SEEN:
+            await self._await_return(pid, held)
         size = self.ledger.released(key)
         self._released.set()
         log.debug("Released %.1f MB; %.1f MB are reserved.", size / 1e6, self.ledger.reserved / 1e6)
+
+    async def _await_return(self, pid: int | None, held: Held) -> None:
+        for _ in range(round(_RETURN_SECONDS / 0.05)):
+            if available() >= held.available + held.size // 2:  # others take some of it meanwhile
+                return
+            await asyncio.sleep(0.05)
+        log.warning(
+            "Process %s held %.0f MB and has ended, and the system has %.0f MB more than before.",
+            pid, held.size / 1e6, (available() - held.available) / 1e6,
+        )  # fmt: skip
 
     @property
     def stages(self) -> dict[Stage, int]:

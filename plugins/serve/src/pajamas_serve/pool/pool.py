@@ -16,7 +16,7 @@ from pajamas_serve.pool.beginnings import marks
 from pajamas_serve.pool.breaker import State
 from pajamas_serve.pool.loader import Loader
 from pajamas_serve.pool.member import Member, Phase, Slot, choose
-from pajamas_serve.pool.memory import NoRoomYet, TooLarge
+from pajamas_serve.pool.memory import Held, NoRoomYet, TooLarge
 from pajamas_serve.pool.pieces import Pieces
 from pajamas_serve.pool.policy import PoolView, decide
 from pajamas_serve.pool.queue import Queue
@@ -234,9 +234,8 @@ class ModelPool:
             await self._forget(member)
             raise
         else:
-            now = self._clock()
             member.worker, member.phase = worker, Phase.READY
-            member.since = member.idle_since = member.last_sign = now
+            member.since = member.idle_since = member.last_sign = self._clock()
             member.slots = self.settings.slots_each if Feature.PARALLEL in worker.facts.features else 1
             if self.facts != worker.facts:  # another file may lie there now
                 self.facts, self.pieces = worker.facts, Pieces()
@@ -254,8 +253,9 @@ class ModelPool:
         return member.worker
 
     async def _close(self, member: Member, worker: AsyncWorker) -> None:
+        held = self._memory.held(worker.pid)
         await worker.close()
-        await self._forget(member)
+        await self._forget(member, held)
         log.info("%s: worker %s has ended.", self.spec.name, member.id)
 
     async def _lost(self, member: Member, error: PajamasError) -> None:
@@ -279,8 +279,8 @@ class ModelPool:
         self.starting.failed(self._clock())
         log.error("%s: worker %s failed: %s", self.spec.name, member.id, _line(error))
 
-    async def _forget(self, member: Member) -> None:
-        await self._memory.release(member, member.worker.pid if member.worker else None)
+    async def _forget(self, member: Member, held: Held | None = None) -> None:
+        await self._memory.release(member, member.worker.pid if member.worker else None, held)
         self.members.pop(member.id, None)
         self.review()
 
