@@ -142,7 +142,9 @@ class EngineError(PajamasError):
 
 
 class EngineMissing(EngineError):
-    pass
+    """An engine that is not installed, or not for this machine: what was asked for is unsupported here."""
+
+    exit_code = 4
 
 
 class EngineCrashed(EngineError):

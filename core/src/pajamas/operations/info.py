@@ -165,7 +165,7 @@ def _estimate(profile: str, format: str, info: BackendInfo, dry_run: Callable[[T
     try:
         artifact = dry_run(target)
     except PajamasError as error:
-        reason = "; ".join(line.rstrip(".") for line in (error.what, error.why) if line)
+        reason = " ".join(line for line in (error.what, error.why) if line)
     return ProfileEstimate(profile=profile, format=format, scheme=target.scheme, artifact=artifact, reason=reason)
 
 
