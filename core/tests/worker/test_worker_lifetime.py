@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from pajamas.errors import EngineCrashed
+from pajamas.errors import EngineCrashed, EngineError
 from pajamas.types import GenerateRequest
+from pajamas.worker import process
 
 PROGRAM = """
 import sys, time
@@ -92,3 +93,20 @@ def test_nothing_is_left_in_shared_memory(start):
     with pytest.raises(EngineCrashed):
         list(stream)
     assert blocks() == []
+
+
+@pytest.mark.parametrize("fault", ["no file", "bad name"])
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for leaks in /proc")
+def test_a_worker_that_cannot_be_started_leaves_nothing_open(monkeypatch, until, fault):
+    def descriptors():
+        return sorted(os.listdir("/proc/self/fd"))
+
+    def no_block_file():
+        raise OSError(24, "Too many open files")
+
+    if fault == "no file":
+        monkeypatch.setattr(process, "create_block_file", no_block_file)
+    before = descriptors()
+    with pytest.raises(OSError if fault == "no file" else EngineError):
+        process.WorkerProcess(Path("no\0path" if fault == "bad name" else sys.executable))
+    assert until(lambda: descriptors() == before)

@@ -35,6 +35,7 @@ class WorkerProcess:
     Raises:
         Unsupported: this system has no process groups and inherited descriptors (Windows).
         EngineError: `python` cannot be run.
+        OSError: too many files are open.
     """
 
     def __init__(self, python: Path) -> None:
@@ -47,13 +48,15 @@ class WorkerProcess:
         """Set once the process is gone, its group killed and it reaped."""
         self._reaping = threading.RLock()  # reentrant: a finalizer may call `kill` in any thread
         self._stderr: deque[bytes] = deque()
-        requests, self.requests = os.pipe()
-        self.answers, answers = os.pipe()
-        errors, errors_in = os.pipe()
-        self.blocks = create_block_file()
+        with contextlib.ExitStack() as opened:  # where one cannot be had, none is kept
+            requests, self.requests = _pipe(opened)
+            self.answers, answers = _pipe(opened)
+            errors, errors_in = _pipe(opened)
+            self.blocks = create_block_file()
+            opened.pop_all()
         spawned = threading.Event()
         descriptors = (requests, answers, self.blocks)
-        self._failure: OSError | None = None
+        self._failure: Exception | None = None
         # PR_SET_PDEATHSIG fires when the *thread* that made the child ends, so the one that waits for it makes it.
         threading.Thread(
             target=self._keep, args=(descriptors, errors_in, spawned), name="pajamas-worker-keeper", daemon=True
@@ -127,7 +130,7 @@ class WorkerProcess:
                 pass_fds=descriptors,
                 start_new_session=True,
             )
-        except OSError as error:
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
             self._failure = error
             return
         finally:
@@ -154,3 +157,10 @@ class WorkerProcess:
                 kept += len(data)
                 while kept > KEPT_STDERR:
                     kept -= len(self._stderr.popleft())
+
+
+def _pipe(opened: contextlib.ExitStack) -> tuple[int, int]:
+    ends = os.pipe()
+    for end in ends:
+        opened.callback(os.close, end)
+    return ends

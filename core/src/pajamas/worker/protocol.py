@@ -39,7 +39,6 @@ BESIDE_A_STREAM = ("tokenize", "detokenize")
 """Calls that do not touch the engine's state. A caller may make them between two chunks of a stream that he has open,
 so they must not wait for its end."""
 
-
 T = TypeVar("T")
 
 _PREFIX = struct.Struct(">4sI")
@@ -194,11 +193,7 @@ def encode_chunk(id: int, chunk: Chunk) -> bytes:
 
 
 def chunk_of(value: Any) -> Chunk:
-    """The chunk in an item's value.
-
-    Raises:
-        EngineError: it is none.
-    """
+    """The chunk in an item's value. Raises EngineError where it is none."""
     if type(value) is dict and len(value) == 2 and type(value.get("text")) is str:
         tokens = value.get("token_ids")
         if type(tokens) is list and all(type(token) is int for token in tokens):
