@@ -48,9 +48,11 @@ def recorded(url: str, models: tuple[str, ...], token: str) -> Iterator[None]:
     path = folder() / f"{record.pid}.json"
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.unlink(missing_ok=True)
-        with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+        unfinished = path.with_suffix(".new")  # nobody ever reads half a record
+        unfinished.unlink(missing_ok=True)
+        with open(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
             json.dump(asdict(record), file)
+        unfinished.rename(path)
     try:
         yield
     finally:
@@ -60,12 +62,18 @@ def recorded(url: str, models: tuple[str, ...], token: str) -> Iterator[None]:
 
 def running() -> list[ServerRecord]:
     """Every server that lives; records that dead ones have left are removed."""
+    import psutil
+
     found = []
     for path in sorted(folder().glob("*.json")):
         try:
             given = json.loads(path.read_text(encoding="utf-8"))
             record = ServerRecord(**{**given, "models": tuple(given["models"])})
-        except (OSError, ValueError, TypeError, KeyError):
+        except OSError:
+            continue
+        except (ValueError, TypeError, KeyError):  # it is none, or that of another version's server
+            if path.stem.isdecimal() and not psutil.pid_exists(int(path.stem)):
+                path.unlink(missing_ok=True)
             continue
         if is_alive(record):
             found.append(record)
