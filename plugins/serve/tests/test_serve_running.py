@@ -189,9 +189,10 @@ def test_a_stop_waits_no_longer_than_it_is_told(count):
 
 def test_workers_die_with_a_server_that_is_killed(count):
     server = count(*FAST)
+    assert until(server.workers)  # its log is read in a thread
     workers = server.workers()
     server.stop(signal.SIGKILL)
-    assert workers and until(lambda: not any(map(alive, workers)))
+    assert until(lambda: not any(map(alive, workers)))
 
 
 def test_what_the_backend_lacks_is_named(count):
