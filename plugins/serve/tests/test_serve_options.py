@@ -26,6 +26,7 @@ def settings_of(*arguments):
         (("--memory-limit", "3"), "pool.memory_limit", 3 * 2**20),
         (("--max-queue", "9"), "pool.max_queue", 9),
         (("--queue-timeout", "0.5"), "pool.queue_timeout", 0.5),
+        (("--stall-timeout", "900"), "pool.stall_timeout", 900.0),
         (("--slots", "3"), "pool.slots", 3),
         (("--max-workers", "4"), "pool.max_workers", 4),
         (("--min-workers", "2"), "pool.min_workers", 2),

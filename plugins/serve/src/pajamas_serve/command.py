@@ -64,6 +64,8 @@ _ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^\s/?#@]+")
 )
 @click.option("--max-queue", type=click.IntRange(min=1), metavar="N", help="Requests that may wait for a slot.")
 @click.option("--queue-timeout", type=Seconds(), metavar="SECONDS", help="How long one may wait.")
+@click.option("--stall-timeout", type=Seconds(zero=False), metavar="SECONDS",
+              help="End a worker that gives no sign for so long while it answers. Default: 600.")  # fmt: skip
 @click.option("--request-timeout", type=Seconds(zero=False), metavar="SECONDS",
               help="How long an answer may take.")  # fmt: skip
 @click.option("--drain-timeout", type=Seconds(), metavar="SECONDS",
@@ -169,7 +171,7 @@ def server_settings(options: dict[str, Any]) -> ServerSettings:
         options=LoadOptions(**load),
         memory_limit=limit * _MIB if limit else None,
         **_given(options, "backend", "python", "slots", "min_workers", "max_workers", "idle_timeout", "max_queue",
-                 "queue_timeout"),
+                 "queue_timeout", "stall_timeout"),
     )  # fmt: skip
     pool = _consistent(pool, options)
     return ServerSettings(
