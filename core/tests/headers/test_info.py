@@ -76,7 +76,7 @@ def test_refusal_is_the_reason(folder):
     (found, *_) = _info(folder, dry_run).profiles
 
     assert found.artifact is None
-    assert found.reason == "No converter for this; It is new"
+    assert found.reason == "No converter for this. It is new."
 
 
 def test_bug_in_a_backend_is_not_hidden(folder):
