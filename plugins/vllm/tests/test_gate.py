@@ -44,6 +44,25 @@ def test_an_exact_one_is_alone_and_nobody_passes_it():
     assert seen == {"a": set(), "exact": set(), "late": set()}
 
 
+def test_one_that_is_cancelled_just_when_another_leaves_is_only_cancelled():
+    async def scene():
+        gate = Gate()
+
+        async def visit():
+            async with gate.enter(alone=False):
+                pass
+
+        async with gate.enter(alone=True):
+            waiting = asyncio.create_task(visit())
+            await asyncio.sleep(0)
+            waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await asyncio.wait_for(visit(), 5)
+
+    asyncio.run(scene())
+
+
 @pytest.mark.parametrize("alone", [True, False])
 def test_one_that_waits_and_is_cancelled_is_in_nobodys_way(alone):
     async def scene():

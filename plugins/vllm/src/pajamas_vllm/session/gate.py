@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 
 class Gate:
@@ -27,7 +27,8 @@ class Gate:
                 if turn.done() and not turn.cancelled():
                     self._leave()
                 else:
-                    self._waiting.remove((turn, alone))
+                    with suppress(ValueError):  # who left in the same turn of the loop has passed it over
+                        self._waiting.remove((turn, alone))
                     self._let_in()
                 raise
         else:
