@@ -21,6 +21,8 @@ from pajamas.errors import PajamasError
 from pajamas.types import Artifact, LoadOptions
 from pajamas_vllm.hooks import load
 from pajamas_vllm.session import score
+from pajamas_vllm.session.facts import read_facts
+from pajamas_vllm.session.parameters import resolve
 from questions import MODEL, STORY, TINY, request, text_of, tokens_of
 
 OPTIONS = LoadOptions(context_length=1024, threads=1)
@@ -29,6 +31,7 @@ REFUSED = {
     "beyond the trained context": {"context_length": 1 << 20},
     "too many sequences": {"max_sequences": 1 << 20},
     "an unknown type": {"compute_dtype": "int8"},
+    "more sequences than tokens": {"max_sequences": 4, "batch_size": 2},
     "no devices": {"tensor_parallel": 0},
     "an unknown starter": {"distributed": "no-such"},
     "attention": {"flash_attention": True},
@@ -51,6 +54,12 @@ def refused_options():
     return {
         what: told(lambda options=options: load(MODEL, LoadOptions(**options))) for what, options in REFUSED.items()
     }
+
+
+def honoured():
+    """What vLLM is given for options that it has by other names."""
+    found = resolve(LoadOptions(mmap=False, batch_size=4), read_facts(TINY)).arguments
+    return [found["safetensors_load_strategy"], found["max_num_batched_tokens"], found["max_num_seqs"]]
 
 
 def failed_starts(folder):
@@ -122,6 +131,37 @@ def together(session):
     return alone == [found.get(number) for number in range(len(prompts))]
 
 
+def ranks(session):
+    """Places where a request is told other likeliest tokens beside one that wants the whole vocabulary than alone."""
+
+    def told():
+        chunks = list(session.generate(request(logprobs=3)))
+        return [[one.token_id for one in entry.top[:2]] for chunk in chunks for entry in chunk.logprobs]
+
+    alone = told()
+    beside = session.generate(request(max_tokens=900, ignore_eos=True, logprobs=4096))
+    next(beside)
+    together = told()
+    still = session._core.llm.get_num_unfinished_requests() == 1
+    beside.close()
+    differ = sum(one != other for one, other in zip(alone, together, strict=True))
+    return {"beside": still, "differ": differ}
+
+
+def exact_beside_scores(session):
+    """Whether scoring waits while an exact request is computed."""
+    window = session.tokenize(STORY)
+    stream = session.generate(request(max_tokens=400, ignore_eos=True, exact=True))
+    next(stream)
+    running = threading.Thread(target=lambda: list(session.score(window)))
+    running.start()
+    running.join(0.2)
+    waited = running.is_alive() or session._core.llm.get_num_unfinished_requests() == 0
+    stream.close()
+    running.join(60)
+    return {"waited": waited, "ended": not running.is_alive()}
+
+
 def cache(session):
     """Cached tokens of equal prompts: the first time, again, an exact one, and one that asks for none."""
     options = ({}, {}, {"exact": True}, {"cache_prompt": False})
@@ -160,9 +200,9 @@ def main() -> None:
     folder = Path(sys.argv[1])
     logging.basicConfig(level=logging.WARNING)
     before = surroundings()
-    found = {"options": refused_options(), "starts": failed_starts(folder)}
+    found = {"options": refused_options(), "honoured": honoured(), "starts": failed_starts(folder)}
     with load(MODEL, OPTIONS) as session:
-        for question in (parts, cancelled, together, cache, requests):
+        for question in (parts, cancelled, together, ranks, exact_beside_scores, cache, requests):
             found[question.__name__] = question(session)
     found["surroundings"] = surroundings() == before
     (folder / "answers.json").write_text(json.dumps(found))

@@ -29,11 +29,16 @@ def test_options_that_cannot_be_honoured_are_refused_by_name(answers):
     usage, unsupported = "UsageError", "UnsupportedFeature"
     assert found == {
         "no context": usage, "beyond the trained context": usage, "too many sequences": usage, "no devices": usage,
+        "more sequences than tokens": usage,
         "an unknown type": usage, "an unknown starter": usage, "attention": unsupported, "embeddings": unsupported,
         "a type of the cache": unsupported, "another device": "DeviceNotFound",
     }  # fmt: skip
     assert "tensor_parallel 0" in answers["options"]["no devices"][1]
     assert "ray" in answers["options"]["an unknown starter"][2]
+
+
+def test_files_are_read_whole_and_sequences_fit_a_step(answers):
+    assert answers["honoured"] == ["eager", 4, 4]
 
 
 def test_a_start_that_fails_is_one_error_with_the_engines_own_reason(answers):
@@ -65,6 +70,15 @@ def test_closing_or_forgetting_a_stream_frees_its_place(answers):
 
 def test_exact_answers_of_threads_are_those_of_one(answers):
     assert answers["together"] is True
+
+
+def test_the_likeliest_tokens_are_told_beside_one_who_wants_all(answers):
+    assert answers["ranks"]["beside"] is True
+    assert answers["ranks"]["differ"] < 12  # of 24: what is rounded together may fall either way
+
+
+def test_a_score_waits_for_an_exact_answer(answers):
+    assert answers["exact_beside_scores"] == {"waited": True, "ended": True}
 
 
 def test_the_beginning_of_a_prompt_is_used_again_but_for_exact_answers(answers):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pajamas.errors import EngineCrashed, EngineError, PajamasError, UsageError
 from pajamas_vllm import engine
 from pajamas_vllm.session.engine_log import EngineLog
+from pajamas_vllm.session.gate import Gate
 from pajamas_vllm.session.loop import EventLoop
 from pajamas_vllm.session.startup import start
 
@@ -33,6 +34,7 @@ class Core:
     def __init__(self, parameters: Parameters) -> None:
         self.loop = EventLoop()
         self.closed = False
+        self.gate = Gate()
         self._numbers = itertools.count()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._log = EngineLog()

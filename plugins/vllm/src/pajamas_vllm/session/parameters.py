@@ -74,6 +74,12 @@ def resolve(options: LoadOptions, facts: Facts) -> Parameters:
             raise UsageError(f"{name} {value} makes no sense.", "It must be at least 1.", "")
     if (options.max_sequences or 0) > MOST_SEQUENCES:
         raise UsageError(f"{options.max_sequences} sequences are too many.", f"There may be {MOST_SEQUENCES}.", "")
+    if options.batch_size is not None and options.batch_size < (options.max_sequences or 1):
+        raise UsageError(
+            f"{options.max_sequences} sequences are too many for a batch_size of {options.batch_size}.",
+            "A step computes at least one token of each.",
+            "Ask for fewer sequences, or more tokens in one step.",
+        )
     if options.compute_dtype not in (None, *COMPUTE_DTYPES):
         raise UsageError(
             f"vLLM does not compute in {options.compute_dtype!r}.", "", f"Choose one of {', '.join(COMPUTE_DTYPES)}."
@@ -99,11 +105,13 @@ def resolve(options: LoadOptions, facts: Facts) -> Parameters:
     }
     if options.batch_size is not None:
         arguments["max_num_batched_tokens"] = options.batch_size
+    if not options.mmap:
+        arguments["safetensors_load_strategy"] = "eager"
     if options.max_sequences is not None:
         arguments["max_num_seqs"] = options.max_sequences
     environment, executor, cache = {}, None, 0
     if device == "cpu":
-        arguments.setdefault("max_num_seqs", DEFAULT_SEQUENCES)
+        arguments.setdefault("max_num_seqs", min(DEFAULT_SEQUENCES, options.batch_size or DEFAULT_SEQUENCES))
         cache = _cache(facts, context, options.max_sequences or 2, dtype)
         check_memory(facts.size, cache, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
         if cache:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from pajamas.types import Chunk
 from pajamas_vllm import engine
-from pajamas_vllm.session.gate import Gate
 
 if TYPE_CHECKING:
     from pajamas_vllm.session.core import Core
@@ -22,7 +21,6 @@ class Scheduler:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._gate = Gate()
 
     def add(self, job: Job) -> None:
         """Give it to the engine.
@@ -64,7 +62,7 @@ class Scheduler:
 
     async def _run(self, job: Job) -> None:
         try:
-            async with self._gate.enter(alone=job.exact):
+            async with self._core.gate.enter(alone=job.exact):
                 await self._answer(job)
         except Exception as error:  # whatever it is, the job's reader must get it
             job.put(self._core.translated(error))

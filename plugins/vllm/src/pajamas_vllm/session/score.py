@@ -96,7 +96,7 @@ def _part(core: Core, salt: str, prompt: list[int], begin: int, end: int | None)
     import numpy as np
 
     core.check()
-    running = core.submit(_ask(core, salt, prompt, begin, end))
+    running = core.submit(_beside(core, salt, prompt, begin, end))
     try:
         rows = running.result()
     except CancelledError as error:
@@ -114,6 +114,12 @@ def _part(core: Core, salt: str, prompt: list[int], begin: int, end: int | None)
     if end == len(prompt):
         found.append((np.asarray(rows.last.logprob_token_ids), np.asarray(rows.last.logprobs)))
     return found
+
+
+async def _beside(core: Core, salt: str, prompt: list[int], begin: int, end: int | None) -> Rows:
+    """`_ask`, while no exact request is computed, which must be alone."""
+    async with core.gate.enter(alone=False):
+        return await _ask(core, salt, prompt, begin, end)
 
 
 async def _ask(core: Core, salt: str, prompt: list[int], begin: int, end: int | None) -> Rows:

@@ -23,7 +23,7 @@ class Extension:
         die_with_parent()
 
     def pajamas_keep_order(self) -> bool:
-        """Send whole rows unsorted, and only those that are wanted; False for a model runner that is not known."""
+        """Send whole rows of prompts unsorted, and only the wanted ones; False for a model runner that is not known."""
         runner = self.model_runner
         sampler: Any = getattr(runner, "sampler", None)
         if not hasattr(runner, "_get_prompt_logprobs_dict") or not hasattr(sampler, "gather_logprobs"):
@@ -36,7 +36,12 @@ class Extension:
             return _whole_rows(logprobs, token_ids)
 
         def wanted(*arguments: Any) -> Any:
-            found = prompt_rows(*arguments)
+            # Not for sampled tokens: requests share their rows, and who wants a few takes the first as the likeliest.
+            sampler.gather_logprobs = unsorted
+            try:
+                found = prompt_rows(*arguments)
+            finally:
+                sampler.gather_logprobs = gather
             for name, rows in found.items():
                 extra = runner.requests[name].sampling_params.extra_args or {}
                 first = extra.get(FIRST, 0)
@@ -45,7 +50,6 @@ class Extension:
                     found[name] = type(rows)(*(part[first:] for part in parts))
             return found
 
-        sampler.gather_logprobs = unsorted
         runner._get_prompt_logprobs_dict = wanted
         return True
 
