@@ -19,6 +19,7 @@ import numpy as np
 
 from pajamas.errors import PajamasError
 from pajamas.types import Artifact, LoadOptions
+from pajamas_vllm import engine
 from pajamas_vllm.hooks import load
 from pajamas_vllm.session import score
 from pajamas_vllm.session.facts import read_facts
@@ -60,6 +61,16 @@ def honoured():
     """What vLLM is given for options that it has by other names."""
     found = resolve(LoadOptions(mmap=False, batch_size=4), read_facts(TINY)).arguments
     return [found["safetensors_load_strategy"], found["max_num_batched_tokens"], found["max_num_seqs"]]
+
+
+def free_while_another_starts():
+    """Whether a thread gets the engine's modules while another holds the environment, as a start does."""
+    engine.engine()
+    asking = threading.Thread(target=engine.engine, daemon=True)
+    with engine.environment():
+        asking.start()
+        asking.join(5)
+        return not asking.is_alive()
 
 
 def failed_starts(folder):
@@ -200,7 +211,12 @@ def main() -> None:
     folder = Path(sys.argv[1])
     logging.basicConfig(level=logging.WARNING)
     before = surroundings()
-    found = {"options": refused_options(), "honoured": honoured(), "starts": failed_starts(folder)}
+    found = {
+        "options": refused_options(),
+        "honoured": honoured(),
+        "free": free_while_another_starts(),
+        "starts": failed_starts(folder),
+    }
     with load(MODEL, OPTIONS) as session:
         for question in (parts, cancelled, together, ranks, exact_beside_scores, cache, requests):
             found[question.__name__] = question(session)

@@ -54,6 +54,10 @@ def test_the_engine_prints_nothing_and_changes_no_environment(answers):
     assert (answers["printed"], answers["surroundings"]) == ("", True)
 
 
+def test_requests_go_on_while_another_session_starts(answers):
+    assert answers["free"] is True
+
+
 def test_rows_are_the_same_in_parts(answers):
     counts = {first: count for first, (count, _) in answers["parts"].items()}
 

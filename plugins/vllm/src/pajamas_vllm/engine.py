@@ -85,8 +85,11 @@ def engine() -> Engine:
     Raises:
         EngineMissing: vLLM is not installed, or cannot be loaded.
     """
-    with _LOCK:
-        return _modules()
+    if not _modules.cache_info().currsize:
+        with _LOCK:
+            return _modules()
+    # Without the lock: it is held while another session starts, and the requests of this one go on.
+    return _modules()
 
 
 @contextlib.contextmanager
