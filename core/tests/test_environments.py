@@ -184,6 +184,10 @@ class TestMade:
         assert (said.state, said.fix) == ("problem", "pajamas env create kiln --force")
         assert "No module named 'kiln_engine'" in said.finding
 
+    def test_options_of_pip_that_cannot_be_read_are_named(self, here):
+        with pytest.raises(UsageError, match="No closing quotation"):
+            create_environment("kiln", pip_args='--find-links "x', force=True)
+
     def test_a_failed_replacement_leaves_it_whole(self, here):
         before = record.read("kiln")
         with pytest.raises(DownloadError):

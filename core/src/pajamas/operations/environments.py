@@ -77,7 +77,12 @@ def create_environment(
     variant = variant_for(wanted.environment, device or (made.variant if made is not None else None))
     if made is not None and not force and made.variant == variant and difference(made, wanted) is None:
         return made
-    arguments = shlex.split(pip_args) if isinstance(pip_args, str) else list(pip_args)
+    try:
+        arguments = shlex.split(pip_args) if isinstance(pip_args, str) else list(pip_args)
+    except ValueError as error:
+        raise UsageError(
+            f"pip's options cannot be read: {pip_args}", f"{error}.", "Quote them as in a shell."
+        ) from error
     return making.make(
         wanted.environment,
         variant,
