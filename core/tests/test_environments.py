@@ -91,7 +91,9 @@ def enter(world, monkeypatch):
     for name, value in world.variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("PAJAMAS_KILN_PYTHON", raising=False)
-    monkeypatch.delitem(sys.modules, "pajamas_clay", raising=False)
+    # Set first, so that what is imported meanwhile goes with it at the end: other tests have plugins of that name.
+    monkeypatch.setitem(sys.modules, "pajamas_clay", None)
+    del sys.modules["pajamas_clay"]
 
 
 def listed(name="kiln"):

@@ -40,9 +40,10 @@ def problems(name):
 
 
 def test_each_program_offers_what_is_its_own_where_a_plugin_provides_it(dists, monkeypatch):
-    monkeypatch.setenv("PAJAMAS_DISABLE_PLUGINS", "pajamas-validate")  # the real ones would be second claims
+    real = "pajamas-bench,pajamas-serve,pajamas-validate"  # which would be second claims
+    monkeypatch.setenv("PAJAMAS_DISABLE_PLUGINS", real)
     for name in ("measure", "serve", "benchmark"):
-        offer(dists, name)
+        offer(dists, name, distribution=f"gauge-{name}")
 
     assert [word for word in run.list_commands(None) if word not in run.names] == ["benchmark", "serve"]
     assert "measure" in pajamas.list_commands(None) and "serve" in pajamas.list_commands(None)
