@@ -271,13 +271,13 @@ class FakeHub:
         if handler.command == "HEAD":
             return
         part = body if cut is None else body[:cut]
+        if request is not None:
+            request.sent = len(part)  # before it goes: the client may ask at once
         try:
             handler.wfile.write(part)
             handler.wfile.flush()
         except OSError:  # the client has read enough
             handler.close_connection = True
-        if request is not None:
-            request.sent = len(part)
         if cut is not None:
             handler.close_connection = True
 
